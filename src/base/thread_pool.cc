@@ -1,0 +1,71 @@
+#include "base/thread_pool.h"
+
+#include <immintrin.h>
+
+#include "base/check.h"
+
+namespace invar {
+namespace {
+
+// A decode step is a few hundred short kernels; a sleep and a wake-up between them would cost more than the work.
+// So a waiter spins for about 50 us before it sleeps in the kernel.
+constexpr int kSpins = 1000;
+
+template <class Ready>
+bool spin(const Ready& ready) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (ready()) return true;
+    _mm_pause();
+  }
+  return ready();
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  INVAR_CHECK(threads >= 1, "threads = {}", threads);
+  for (int share = 1; share < threads; ++share) workers_.emplace_back([this, share] { work(share); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true);
+  generation_.fetch_add(1);
+  generation_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(int64_t items, Call call, const void* context) {
+  call_ = call;
+  context_ = context;
+  items_ = items;
+  unfinished_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  generation_.fetch_add(1);
+  generation_.notify_all();
+  run_share(0);
+  const auto done = [this] { return unfinished_.load(std::memory_order_acquire) == 0; };
+  while (!spin(done)) {
+    const int left = unfinished_.load(std::memory_order_acquire);
+    if (left != 0) unfinished_.wait(left);
+  }
+}
+
+void ThreadPool::run_share(int share) const {
+  const int64_t begin = share_begin(items_, threads(), share);
+  const int64_t end = share_begin(items_, threads(), share + 1);
+  if (begin < end) call_(context_, begin, end, share);
+}
+
+void ThreadPool::work(int share) {
+  uint64_t seen = 0;
+  while (true) {
+    const auto changed = [&] { return generation_.load(std::memory_order_acquire) != seen; };
+    while (!spin(changed)) generation_.wait(seen);
+    if (stop_.load()) return;
+    // run() waits for every worker, so a worker never falls more than one generation behind.
+    seen = generation_.load(std::memory_order_acquire);
+    run_share(share);
+    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
+  }
+}
+
+}  // namespace invar
