@@ -2,6 +2,7 @@
 #
 # Makes the library invar_<folder> of src/<folder>/*.cc (and of the named sub-folders). What a file is follows from
 # its name: *_test.cc is a unit test, *_fuzz.cc a fuzzer, *_avx512.cc and *_avx512bf16.cc get that tier's flags.
+# Unit tests become the program <folder>_tests; only the target `tests` builds it, so that a plain build is short.
 function(invar_library folder)
   cmake_parse_arguments(ARG "" "EXECUTABLE" "LINK;SUBDIRS" ${ARGN})
   set(sources "")
@@ -45,10 +46,7 @@ function(invar_library folder)
     set_target_properties(${ARG_EXECUTABLE} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
   endif()
   if(INVAR_TESTS AND tests)
-    add_executable(${folder}_tests ${tests})
-    target_link_libraries(${folder}_tests PRIVATE ${target} GTest::gtest GTest::gtest_main)
-    target_compile_definitions(${folder}_tests PRIVATE INVAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    gtest_discover_tests(${folder}_tests TEST_PREFIX ${folder}/ DISCOVERY_TIMEOUT 60)
+    invar_tests(${folder} SOURCES ${tests} LINK ${target})
   endif()
   if(INVAR_FUZZ)
     foreach(fuzzer IN LISTS fuzzers)
@@ -56,6 +54,38 @@ function(invar_library folder)
       add_executable(${name} ${fuzzer})
       target_link_libraries(${name} PRIVATE ${target})
       target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+      target_compile_definitions(${name} PRIVATE INVAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+      set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
     endforeach()
   endif()
+endfunction()
+
+# invar_tests(<name> SOURCES files... LINK targets...)
+#
+# Makes the program <name>_tests of GoogleTest files, each of its tests a test of ctest. INVAR_BINARY is the path of the
+# command line program, for the tests that run it.
+function(invar_tests name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name}_tests EXCLUDE_FROM_ALL ${ARG_SOURCES})
+  target_link_libraries(${name}_tests PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  target_compile_definitions(${name}_tests PRIVATE INVAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                                                   INVAR_BINARY="${CMAKE_BINARY_DIR}/invar")
+  gtest_discover_tests(${name}_tests TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
+  add_dependencies(tests ${name}_tests)
+endfunction()
+
+# invar_benches(<dir> LINK targets...)
+#
+# One program of the same name for each <dir>/*.cc; the target `benches` builds them, nothing else does.
+function(invar_benches dir)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.cc)
+  add_custom_target(benches)
+  foreach(source IN LISTS sources)
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(bench_${name} EXCLUDE_FROM_ALL ${source})
+    target_link_libraries(bench_${name} PRIVATE ${ARG_LINK})
+    set_target_properties(bench_${name} PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/benches)
+    add_dependencies(benches bench_${name})
+  endforeach()
 endfunction()
