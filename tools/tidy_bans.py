@@ -3,7 +3,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable
 
-from tidy_source import Finding, Source
+from tidy_source import Finding, Source, is_about_rules
 
 # Folders whose results are bits of the contract.
 NUMERIC = {"numerics", "kernels", "comm", "kv", "nn", "model", "sampling", "engine", "train", "rl"}
@@ -83,7 +83,8 @@ BANS = [
          r"|\b__(expf|exp10f|logf|log2f|log10f|sinf|cosf|tanhf|powf|fdividef|frsqrt_rn)\s*\("
          r"|\b(ex2|lg2|rcp|rsqrt|sin|cos|tanh)\.approx",
          _cpp, "differs between vendors of CPUs; divide and take roots exactly"),
-    _ban("tf32", r"(?<![A-Za-z0-9])(tf32|TF32)|CUBLAS_COMPUTE_32F_FAST", _cpp, "rounds inputs to 10 bits; bf16 or fp32 only"),
+    _ban("tf32", r"(?<![A-Za-z0-9])(tf32|TF32)|CUBLAS_COMPUTE_32F_FAST", _cpp,
+         "rounds inputs to 10 bits; bf16 or fp32 only"),
     _ban("random", r"\brandom_device\b|(?<![\w.:>])(std::)?s?rand\s*\(|\bdrand48\b|\barc4random",
          _cpp, "every draw comes from a seed (numerics/philox.h)"),
     _ban("distribution", r"\b(uniform_real|uniform_int|normal|bernoulli|exponential|discrete|gamma)_distribution\b"
@@ -118,7 +119,7 @@ _FLOAT_TYPE = re.compile(r"\bMPI_(FLOAT|DOUBLE|LONG_DOUBLE)\b|\bnccl(Float\w*|Ha
 
 def check(tree):
     for source in tree.sources:
-        if source.path.startswith("tools/tidy") or source.name == "tidy_test.py":
+        if is_about_rules(source):
             continue
         for ban in BANS:
             if not ban.where(source):

@@ -148,6 +148,11 @@ def _list_files(root):
             if p.is_file() and p.relative_to(root).parts[0] not in skip}
 
 
+def is_about_rules(source):
+    """The rules and their tests, which spell out what they forbid."""
+    return source.path.startswith("tools/tidy") or source.path == "tests/tidy_test.py"
+
+
 _BODY_HEAD = re.compile(r"\)\s*(const|noexcept|override|final|mutable|->[^;{}]*|:\s[^;{}]*|&{1,2}|\s)*$")
 
 
