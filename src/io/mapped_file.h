@@ -1,0 +1,47 @@
+// Reading files: a read-only mapping for weights, a bounded read for text.
+//
+// A mapping shows the file, not a copy. If another program shortens the file while we read it, the kernel
+// sends SIGBUS and the process ends; nothing here guards against that. Replace files by rename
+// (io/atomic_file.h does), which leaves the old mapping whole.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+
+namespace invar {
+
+class MappedFile {
+ public:
+  // Errors: missing, no permission, a folder or another kind of non-file, empty, out of address space.
+  static Result<MappedFile> open(const std::string& path);
+
+  MappedFile() = default;
+  MappedFile(MappedFile&& other) noexcept
+      : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+  MappedFile& operator=(MappedFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~MappedFile();
+
+  const std::string& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return bytes_; }  // page-aligned
+
+ private:
+  std::string path_;
+  std::span<const std::byte> bytes_;
+};
+
+// The whole file as a string. Errors: as above (an empty file is fine), or longer than bytes_max.
+Result<std::string> read_file(const std::string& path, int64_t bytes_max);
+
+bool is_directory(const std::string& path);
+bool is_file(const std::string& path);
+
+}  // namespace invar
