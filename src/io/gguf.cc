@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "io/quoted.h"
+#include "io/quote.h"
 
 namespace invar {
 namespace {
@@ -185,7 +185,7 @@ Result<GgmlType> ggml_type(uint32_t type, const std::string& path, std::string_v
     case GgmlType::kQ4_K: case GgmlType::kQ5_K: case GgmlType::kQ6_K: return static_cast<GgmlType>(type);
   }
   return error("{}: tensor {}: expected type F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K, "
-               "found ggml type {}; convert the model to one of these", path, quoted(tensor), type);
+               "found ggml type {}; convert the model to one of these", path, quote(tensor), type);
 }
 
 struct TensorInfo {
@@ -200,7 +200,7 @@ Result<TensorInfo> read_tensor_info(Cursor& cursor, const std::string& path) {
   const std::string& name = info.tensor.name;
   INVAR_TRY(const uint32_t rank, cursor.read<uint32_t>("tensor rank"));
   if (rank < 1 || rank > 4) {
-    return error("{}: tensor {}: expected 1 to 4 dimensions, found {}", path, quoted(name), rank);
+    return error("{}: tensor {}: expected 1 to 4 dimensions, found {}", path, quote(name), rank);
   }
   info.tensor.shape.resize(rank);
   uint64_t elements = 1;
@@ -209,7 +209,7 @@ Result<TensorInfo> read_tensor_info(Cursor& cursor, const std::string& path) {
     // 2^56 elements keep every later product (bytes, offsets) inside 64 bits.
     if (dim == 0 || dim > (uint64_t{1} << 56) / elements) {
       return error("{}: tensor {}: dimension {} is {}: expected 1 or more, and fewer than 2^56 elements", path,
-                   quoted(name), i, dim);
+                   quote(name), i, dim);
     }
     elements *= dim;
     info.tensor.shape[rank - 1 - i] = static_cast<int64_t>(dim);
@@ -218,7 +218,7 @@ Result<TensorInfo> read_tensor_info(Cursor& cursor, const std::string& path) {
   INVAR_TRY(info.tensor.type, ggml_type(type, path, name));
   const GgmlBlock block = ggml_block(info.tensor.type);
   if (info.tensor.shape.back() % block.elements != 0) {
-    return error("{}: tensor {}: rows of {} elements are not whole {} blocks of {}", path, quoted(name),
+    return error("{}: tensor {}: rows of {} elements are not whole {} blocks of {}", path, quote(name),
                  info.tensor.shape.back(), block.name, block.elements);
   }
   info.bytes = elements / static_cast<uint64_t>(block.elements) * static_cast<uint64_t>(block.bytes);
@@ -235,7 +235,7 @@ Status check_no_overlap(const std::vector<TensorInfo>& infos, const std::string&
   for (std::size_t i = 1; i < order.size(); ++i) {
     if (order[i]->offset - order[i - 1]->offset < order[i - 1]->bytes) {
       return error("{}: tensors {} and {} overlap: offsets {} and {}, sizes {} and {}", path,
-                   quoted(order[i - 1]->tensor.name), quoted(order[i]->tensor.name), order[i - 1]->offset,
+                   quote(order[i - 1]->tensor.name), quote(order[i]->tensor.name), order[i - 1]->offset,
                    order[i]->offset, order[i - 1]->bytes, order[i]->bytes);
     }
   }
@@ -317,9 +317,9 @@ Status GgufFile::parse(std::span<const std::byte> bytes) {
   for (uint64_t i = 0; i < key_count; ++i) {
     INVAR_TRY(std::string key, cursor.read_string("key", kNameBytesMax));
     Result<GgufValue> value = read_value(cursor, path_);
-    if (!value) return error("{} (key {})", value.message(), quoted(key));
+    if (!value) return error("{} (key {})", value.message(), quote(key));
     if (!values_.emplace(key, std::move(*value)).second) {
-      return error("{}: the key {} occurs twice", path_, quoted(key));
+      return error("{}: the key {} occurs twice", path_, quote(key));
     }
   }
   INVAR_TRY(const uint64_t alignment, find_alignment(*this));
@@ -328,7 +328,7 @@ Status GgufFile::parse(std::span<const std::byte> bytes) {
   for (uint64_t i = 0; i < tensor_count; ++i) {
     INVAR_TRY(TensorInfo info, read_tensor_info(cursor, path_));
     if (!tensor_index_.emplace(info.tensor.name, i).second) {
-      return error("{}: the tensor {} occurs twice", path_, quoted(info.tensor.name));
+      return error("{}: the tensor {} occurs twice", path_, quote(info.tensor.name));
     }
     infos.push_back(std::move(info));
   }
@@ -337,11 +337,11 @@ Status GgufFile::parse(std::span<const std::byte> bytes) {
   for (TensorInfo& info : infos) {
     if (info.offset % alignment != 0) {
       return error("{}: tensor {}: expected an offset that is a multiple of {}, found {}", path_,
-                   quoted(info.tensor.name), alignment, info.offset);
+                   quote(info.tensor.name), alignment, info.offset);
     }
     if (info.offset > data_bytes || info.bytes > data_bytes - info.offset) {
       return error("{}: tensor {}: expected {} bytes at offset {}, found {} bytes of tensor data in all; "
-                   "the file is cut off", path_, quoted(info.tensor.name), info.bytes, info.offset, data_bytes);
+                   "the file is cut off", path_, quote(info.tensor.name), info.bytes, info.offset, data_bytes);
     }
     info.tensor.data = bytes.subspan(data_begin + info.offset, info.bytes);
   }

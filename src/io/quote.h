@@ -1,4 +1,4 @@
-// quoted(text): text from a file or a request, made fit for one line of an error message.
+// quote(text): text from a file or a request, made fit for one line of an error message.
 //
 // Control bytes, quotes and bytes above 0x7E are written as \xNN; longer texts are cut after 60 bytes.
 #pragma once
@@ -8,7 +8,7 @@
 
 namespace invar {
 
-inline std::string quoted(std::string_view text) {
+inline std::string quote(std::string_view text) {
   constexpr std::size_t kLongest = 60;
   constexpr char kHex[] = "0123456789abcdef";
   std::string out = "\"";
