@@ -1,4 +1,5 @@
 // Sixteen fp32 or int32 lanes in two ymm registers. The same names as simd_avx512.h, so that a kernel body is one text.
+// They include the operations that the templates of numerics/functions.h ask for.
 //
 // Everything is in an anonymous namespace, as there. Include it in *_avx2.cc only.
 #pragma once
@@ -49,7 +50,7 @@ struct I32x16 {
   __m256i lo, hi;
 
   I32x16() = default;
-  INVAR_SIMD I32x16(int32_t x) : lo(_mm256_set1_epi32(x)), hi(lo) {}
+  INVAR_SIMD I32x16(uint32_t x) : lo(_mm256_set1_epi32(static_cast<int32_t>(x))), hi(lo) {}
   INVAR_SIMD I32x16(__m256i low, __m256i high) : lo(low), hi(high) {}
 };
 INVAR_SIMD I32x16 operator+(I32x16 a, I32x16 b) {
@@ -74,14 +75,18 @@ INVAR_SIMD Mask16 operator>(I32x16 a, I32x16 b) {
   return {_mm256_cmpgt_epi32(a.lo, b.lo), _mm256_cmpgt_epi32(a.hi, b.hi)};
 }
 INVAR_SIMD Mask16 operator<(I32x16 a, I32x16 b) { return b > a; }
-INVAR_SIMD I32x16 shift_left(I32x16 a, int n) {
-  return {_mm256_slli_epi32(a.lo, n), _mm256_slli_epi32(a.hi, n)};
+// Shifts left, right with zeros, right with the sign.
+template <int kBits>
+INVAR_SIMD I32x16 shl(I32x16 a) {
+  return {_mm256_slli_epi32(a.lo, kBits), _mm256_slli_epi32(a.hi, kBits)};
 }
-INVAR_SIMD I32x16 shift_right_logical(I32x16 a, int n) {
-  return {_mm256_srli_epi32(a.lo, n), _mm256_srli_epi32(a.hi, n)};
+template <int kBits>
+INVAR_SIMD I32x16 shr(I32x16 a) {
+  return {_mm256_srli_epi32(a.lo, kBits), _mm256_srli_epi32(a.hi, kBits)};
 }
-INVAR_SIMD I32x16 shift_right_arithmetic(I32x16 a, int n) {
-  return {_mm256_srai_epi32(a.lo, n), _mm256_srai_epi32(a.hi, n)};
+template <int kBits>
+INVAR_SIMD I32x16 sar(I32x16 a) {
+  return {_mm256_srai_epi32(a.lo, kBits), _mm256_srai_epi32(a.hi, kBits)};
 }
 INVAR_SIMD I32x16 select(Mask16 m, I32x16 yes, I32x16 no) {
   return {_mm256_blendv_epi8(no.lo, yes.lo, m.lo), _mm256_blendv_epi8(no.hi, yes.hi, m.hi)};
@@ -116,6 +121,23 @@ INVAR_SIMD WideProduct multiply_wide(I32x16 a, I32x16 b) {
   return product;
 }
 
+INVAR_SIMD void transpose_parts(const __m256i (&a)[4], __m256i (&b)[4]) {
+  const __m256i low01 = _mm256_unpacklo_epi32(a[0], a[1]), high01 = _mm256_unpackhi_epi32(a[0], a[1]);
+  const __m256i low23 = _mm256_unpacklo_epi32(a[2], a[3]), high23 = _mm256_unpackhi_epi32(a[2], a[3]);
+  b[0] = _mm256_unpacklo_epi64(low01, low23);
+  b[1] = _mm256_unpackhi_epi64(low01, low23);
+  b[2] = _mm256_unpacklo_epi64(high01, high23);
+  b[3] = _mm256_unpackhi_epi64(high01, high23);
+}
+// b[i] part p lane j = a[j] part p lane i, a part being 128 bits: 4 x 4 transposes.
+INVAR_SIMD void transpose_parts(const I32x16 (&a)[4], I32x16 (&b)[4]) {
+  const __m256i low[4] = {a[0].lo, a[1].lo, a[2].lo, a[3].lo}, high[4] = {a[0].hi, a[1].hi, a[2].hi, a[3].hi};
+  __m256i low_t[4], high_t[4];
+  transpose_parts(low, low_t);
+  transpose_parts(high, high_t);
+  for (int i = 0; i < 4; ++i) b[i] = I32x16(low_t[i], high_t[i]);
+}
+
 struct F32x16 {
   static constexpr int kLanes = 16;
   __m256 lo, hi;
@@ -143,7 +165,7 @@ INVAR_SIMD F32x16 fms(F32x16 a, F32x16 b, F32x16 c) {
   return {_mm256_fmsub_ps(a.lo, b.lo, c.lo), _mm256_fmsub_ps(a.hi, b.hi, c.hi)};
 }
 INVAR_SIMD F32x16 sqrt(F32x16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
-// a > b ? a : b, so b where one is NaN or both are zeros.
+// max is a > b ? a : b, min a < b ? a : b: b where one is NaN or both are zeros.
 INVAR_SIMD F32x16 max(F32x16 a, F32x16 b) {
   return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
 }
@@ -162,6 +184,8 @@ INVAR_COMPARE(<=, _CMP_LE_OQ)
 INVAR_COMPARE(>, _CMP_GT_OQ)
 INVAR_COMPARE(>=, _CMP_GE_OQ)
 #undef INVAR_COMPARE
+INVAR_SIMD Mask16 less(F32x16 a, F32x16 b) { return a < b; }
+INVAR_SIMD Mask16 equal(F32x16 a, F32x16 b) { return a == b; }
 INVAR_SIMD Mask16 is_nan(F32x16 a) {
   return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, a.lo, _CMP_UNORD_Q)),
           _mm256_castps_si256(_mm256_cmp_ps(a.hi, a.hi, _CMP_UNORD_Q))};
@@ -173,7 +197,8 @@ INVAR_SIMD F32x16 select(Mask16 m, F32x16 yes, F32x16 no) {
 
 INVAR_SIMD I32x16 as_int(F32x16 a) { return {_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)}; }
 INVAR_SIMD F32x16 as_float(I32x16 a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
-INVAR_SIMD F32x16 to_f32(I32x16 a) {  // nearest even
+INVAR_SIMD F32x16 operator-(F32x16 a) { return as_float(as_int(a) ^ I32x16(0x80000000u)); }
+INVAR_SIMD F32x16 to_float(I32x16 a) {  // nearest even
   return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
 }
 INVAR_SIMD I32x16 to_i32(F32x16 a) {  // nearest even, |a| < 2^31
@@ -216,14 +241,14 @@ INVAR_SIMD F32x16 load_bf16(const bf16* p, int64_t n) {
 // NUM-BF16.
 INVAR_SIMD I32x16 bf16_bits(F32x16 a) {
   const I32x16 bits = as_int(a);
-  const I32x16 rounded = shift_right_logical(bits + 0x7fff + (shift_right_logical(bits, 16) & 1), 16);
+  const I32x16 rounded = shr<16>(bits + I32x16(0x7fff) + (shr<16>(bits) & I32x16(1)));
   return select(is_nan(a), I32x16(0x7fff), rounded);
 }
 INVAR_SIMD __m256i narrow_bf16(F32x16 a) {
   const I32x16 bits = bf16_bits(a);
   return _mm256_permute4x64_epi64(_mm256_packus_epi32(bits.lo, bits.hi), _MM_SHUFFLE(3, 1, 2, 0));
 }
-INVAR_SIMD F32x16 round_bf16(F32x16 a) { return as_float(shift_left(bf16_bits(a), 16)); }
+INVAR_SIMD F32x16 round_bf16(F32x16 a) { return as_float(shl<16>(bf16_bits(a))); }
 INVAR_SIMD void store_bf16(bf16* p, F32x16 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow_bf16(a));
 }

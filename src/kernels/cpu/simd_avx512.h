@@ -1,4 +1,5 @@
 // Sixteen fp32 or int32 lanes in one zmm register. The same names as simd_avx2.h, so that a kernel body is one text.
+// They include the operations that the templates of numerics/functions.h ask for.
 //
 // Everything is in an anonymous namespace: a function that was compiled with AVX-512 must not be what the linker keeps
 // for a baseline file, and a template instantiated over these types is internal as well. Include it in *_avx512.cc only.
@@ -41,7 +42,7 @@ struct I32x16 {
   __m512i v;
 
   I32x16() = default;
-  INVAR_SIMD I32x16(int32_t x) : v(_mm512_set1_epi32(x)) {}
+  INVAR_SIMD I32x16(uint32_t x) : v(_mm512_set1_epi32(static_cast<int32_t>(x))) {}
   INVAR_SIMD explicit I32x16(__m512i x) : v(x) {}
 };
 INVAR_SIMD I32x16 operator+(I32x16 a, I32x16 b) { return I32x16(_mm512_add_epi32(a.v, b.v)); }
@@ -52,9 +53,19 @@ INVAR_SIMD I32x16 operator^(I32x16 a, I32x16 b) { return I32x16(_mm512_xor_si512
 INVAR_SIMD Mask16 operator==(I32x16 a, I32x16 b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
 INVAR_SIMD Mask16 operator>(I32x16 a, I32x16 b) { return {_mm512_cmpgt_epi32_mask(a.v, b.v)}; }
 INVAR_SIMD Mask16 operator<(I32x16 a, I32x16 b) { return {_mm512_cmplt_epi32_mask(a.v, b.v)}; }
-INVAR_SIMD I32x16 shift_left(I32x16 a, int n) { return I32x16(_mm512_slli_epi32(a.v, n)); }
-INVAR_SIMD I32x16 shift_right_logical(I32x16 a, int n) { return I32x16(_mm512_srli_epi32(a.v, n)); }
-INVAR_SIMD I32x16 shift_right_arithmetic(I32x16 a, int n) { return I32x16(_mm512_srai_epi32(a.v, n)); }
+// Shifts left, right with zeros, right with the sign.
+template <int kBits>
+INVAR_SIMD I32x16 shl(I32x16 a) {
+  return I32x16(_mm512_slli_epi32(a.v, kBits));
+}
+template <int kBits>
+INVAR_SIMD I32x16 shr(I32x16 a) {
+  return I32x16(_mm512_srli_epi32(a.v, kBits));
+}
+template <int kBits>
+INVAR_SIMD I32x16 sar(I32x16 a) {
+  return I32x16(_mm512_srai_epi32(a.v, kBits));
+}
 INVAR_SIMD I32x16 select(Mask16 m, I32x16 yes, I32x16 no) {
   return I32x16(_mm512_mask_blend_epi32(m.m, no.v, yes.v));
 }
@@ -76,6 +87,16 @@ INVAR_SIMD WideProduct multiply_wide(I32x16 a, I32x16 b) {
           I32x16(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)))};
 }
 
+// b[i] part p lane j = a[j] part p lane i, a part being 128 bits: 4 x 4 transposes.
+INVAR_SIMD void transpose_parts(const I32x16 (&a)[4], I32x16 (&b)[4]) {
+  const __m512i low01 = _mm512_unpacklo_epi32(a[0].v, a[1].v), high01 = _mm512_unpackhi_epi32(a[0].v, a[1].v);
+  const __m512i low23 = _mm512_unpacklo_epi32(a[2].v, a[3].v), high23 = _mm512_unpackhi_epi32(a[2].v, a[3].v);
+  b[0].v = _mm512_unpacklo_epi64(low01, low23);
+  b[1].v = _mm512_unpackhi_epi64(low01, low23);
+  b[2].v = _mm512_unpacklo_epi64(high01, high23);
+  b[3].v = _mm512_unpackhi_epi64(high01, high23);
+}
+
 struct F32x16 {
   static constexpr int kLanes = 16;
   __m512 v;
@@ -91,7 +112,7 @@ INVAR_SIMD F32x16 operator/(F32x16 a, F32x16 b) { return F32x16(_mm512_div_ps(a.
 INVAR_SIMD F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return F32x16(_mm512_fmadd_ps(a.v, b.v, c.v)); }
 INVAR_SIMD F32x16 fms(F32x16 a, F32x16 b, F32x16 c) { return F32x16(_mm512_fmsub_ps(a.v, b.v, c.v)); }
 INVAR_SIMD F32x16 sqrt(F32x16 a) { return F32x16(_mm512_sqrt_ps(a.v)); }
-// a > b ? a : b, so b where one is NaN or both are zeros.
+// max is a > b ? a : b, min a < b ? a : b: b where one is NaN or both are zeros.
 INVAR_SIMD F32x16 max(F32x16 a, F32x16 b) { return F32x16(_mm512_max_ps(a.v, b.v)); }
 INVAR_SIMD F32x16 min(F32x16 a, F32x16 b) { return F32x16(_mm512_min_ps(a.v, b.v)); }
 // Comparisons are false where a lane is NaN.
@@ -100,6 +121,8 @@ INVAR_SIMD Mask16 operator<(F32x16 a, F32x16 b) { return {_mm512_cmp_ps_mask(a.v
 INVAR_SIMD Mask16 operator<=(F32x16 a, F32x16 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
 INVAR_SIMD Mask16 operator>(F32x16 a, F32x16 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
 INVAR_SIMD Mask16 operator>=(F32x16 a, F32x16 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
+INVAR_SIMD Mask16 less(F32x16 a, F32x16 b) { return a < b; }
+INVAR_SIMD Mask16 equal(F32x16 a, F32x16 b) { return a == b; }
 INVAR_SIMD Mask16 is_nan(F32x16 a) { return {_mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q)}; }
 INVAR_SIMD F32x16 select(Mask16 m, F32x16 yes, F32x16 no) {
   return F32x16(_mm512_mask_blend_ps(m.m, no.v, yes.v));
@@ -107,7 +130,8 @@ INVAR_SIMD F32x16 select(Mask16 m, F32x16 yes, F32x16 no) {
 
 INVAR_SIMD I32x16 as_int(F32x16 a) { return I32x16(_mm512_castps_si512(a.v)); }
 INVAR_SIMD F32x16 as_float(I32x16 a) { return F32x16(_mm512_castsi512_ps(a.v)); }
-INVAR_SIMD F32x16 to_f32(I32x16 a) { return F32x16(_mm512_cvtepi32_ps(a.v)); }  // nearest even
+INVAR_SIMD F32x16 operator-(F32x16 a) { return as_float(as_int(a) ^ I32x16(0x80000000u)); }
+INVAR_SIMD F32x16 to_float(I32x16 a) { return F32x16(_mm512_cvtepi32_ps(a.v)); }  // nearest even
 INVAR_SIMD I32x16 to_i32(F32x16 a) { return I32x16(_mm512_cvtps_epi32(a.v)); }  // nearest even, |a| < 2^31
 INVAR_SIMD I32x16 truncate_i32(F32x16 a) { return I32x16(_mm512_cvttps_epi32(a.v)); }
 INVAR_SIMD F32x16 round_even(F32x16 a) {
@@ -134,11 +158,11 @@ INVAR_SIMD F32x16 load_bf16(const bf16* p, int64_t n) {
 // NUM-BF16. (vcvtneps2bf16 is of no use here: it flushes subnormals.)
 INVAR_SIMD I32x16 bf16_bits(F32x16 a) {
   const I32x16 bits = as_int(a);
-  const I32x16 rounded = shift_right_logical(bits + 0x7fff + (shift_right_logical(bits, 16) & 1), 16);
+  const I32x16 rounded = shr<16>(bits + I32x16(0x7fff) + (shr<16>(bits) & I32x16(1)));
   return select(is_nan(a), I32x16(0x7fff), rounded);
 }
 INVAR_SIMD __m256i narrow_bf16(F32x16 a) { return _mm512_cvtepi32_epi16(bf16_bits(a).v); }
-INVAR_SIMD F32x16 round_bf16(F32x16 a) { return as_float(shift_left(bf16_bits(a), 16)); }
+INVAR_SIMD F32x16 round_bf16(F32x16 a) { return as_float(shl<16>(bf16_bits(a))); }
 INVAR_SIMD void store_bf16(bf16* p, F32x16 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow_bf16(a));
 }
