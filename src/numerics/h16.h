@@ -75,8 +75,9 @@ INVAR_INLINE float h16_round(int64_t total, int32_t exponent) {
   if (leading > 127) return num::as_float(sign | 0x7f800000u);
   const int32_t last = (leading < -126 ? -126 : leading) - 23;  // exponent of the last bit kept
   const int32_t shift = last - (exponent - 25);                 // > 0 drops bits
-  if (shift > 63) return num::as_float(sign);
+  if (shift > 63) return 0.0f;
   magnitude = shift >= 0 ? magnitude >> shift : magnitude << -shift;
+  if (magnitude == 0) return 0.0f;  // +0, also for a negative sum
   const uint32_t field = leading < -126 ? 0u : static_cast<uint32_t>(leading + 126) << 23;
   return num::as_float(sign | (field + static_cast<uint32_t>(magnitude)));
 }
@@ -84,7 +85,8 @@ INVAR_INLINE float h16_round(int64_t total, int32_t exponent) {
 // d = c + sum of a[i] * w[i], i < 16. a, w: [16], T is bf16 or fp16.
 //
 // Every product is exact, with exponent e(a) + e(w); all terms are truncated toward zero to multiples of 2^(E - 25),
-// E the largest exponent of a term that is not zero; their integer sum is truncated toward zero to fp32.
+// E the largest exponent of a term that is not zero, at least -133; their integer sum is truncated toward zero to fp32, a zero
+// is +0. tools/gpu/numerics_check.cu compares this with the hardware.
 template <class T>
 INVAR_INLINE float h16(float c, const T* a, const T* w) {
   constexpr int kShift = 25 - 2 * H16Format<T>::kFractionBits;  // product -> units of 2^(its exponent - 25)
@@ -110,6 +112,7 @@ INVAR_INLINE float h16(float c, const T* a, const T* w) {
   }
   if (special) return h16_special(c, a, w);
   if (largest == kAbsent) return 0.0f;
+  if (largest < -133) largest = -133;  // the hardware aligns to nothing finer than 2^-158
 
   // Every term is below 2^27 units, so 31 bits of shift leave nothing.
   const int32_t c_drop = largest - c_exponent > 31 ? 31 : largest - c_exponent;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -87,6 +88,29 @@ TEST(H16, ReproducesEveryBitOfHopperTensorCores) {
     ++cases;
   }
   EXPECT_EQ(11, cases);
+}
+
+// One term or two of bf16 powers of two (times `sign`), everything else zero.
+float h16_of(int exponent_a, int exponent_w, float sign, int exponent_a1 = 0, int exponent_w1 = 0, float sign1 = 0) {
+  bf16 a[16] = {};
+  bf16 w[16] = {};
+  a[0] = to_bf16(std::ldexp(sign, exponent_a));
+  w[0] = to_bf16(std::ldexp(1.0f, exponent_w));
+  a[5] = to_bf16(std::ldexp(sign1, exponent_a1));
+  w[5] = to_bf16(std::ldexp(1.0f, exponent_w1));
+  return h16(0.0f, a, w);
+}
+
+TEST(H16, ASumBelowTheSmallestSubnormalIsPlusZero) {
+  EXPECT_EQ(num::as_int(h16_of(-100, -49, -1.0f)), 0x80000001u);
+  EXPECT_EQ(num::as_int(h16_of(-100, -50, -1.0f)), 0u);
+  EXPECT_EQ(num::as_int(h16_of(-126, -126, -1.0f)), 0u);
+}
+
+TEST(H16, AlignsToNothingFinerThanTwoToTheMinus158) {
+  // 2^-140 - 2^-158 is below 2^-140, so its truncation loses one subnormal unit; 2^-159 is dropped before it can.
+  EXPECT_EQ(num::as_int(h16_of(-70, -70, 1.0f, -79, -79, -1.0f)), 0x1ffu);
+  EXPECT_EQ(num::as_int(h16_of(-70, -70, 1.0f, -79, -80, -1.0f)), 0x200u);
 }
 
 }  // namespace
