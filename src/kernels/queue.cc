@@ -1,8 +1,86 @@
 #include "kernels/queue.h"
 
+#include <bit>
+
 #include "base/check.h"
+#include "kernels/cpu/dpbf16_avx512bf16.h"
+#include "numerics/p2.h"
 
 namespace invar {
+namespace {
+
+// 16 lanes of operands for the self-check.
+struct Lanes {
+  float acc[16];
+  bf16 a[32];
+  bf16 w[32];
+};
+
+// Fixed pseudo-random numbers (SplitMix64): the check must not differ from run to run.
+uint64_t next_random(uint64_t& state) {
+  uint64_t z = state += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+// Random sign and fraction (of 23 bits), exponent field in [low, low + count).
+uint32_t random_float(uint64_t& state, uint32_t low, uint32_t count) {
+  const uint64_t r = next_random(state);
+  return static_cast<uint32_t>(r & 0x807fffffu) | (low + static_cast<uint32_t>(r >> 40) % count) << 23;
+}
+
+// Operands whose exponent fields lie in [low, low + count); the accumulator around their products.
+Lanes random_lanes(uint64_t& state, uint32_t low, uint32_t count) {
+  Lanes lanes;
+  for (int i = 0; i < 32; ++i) {
+    lanes.a[i] = {static_cast<uint16_t>(random_float(state, low, count) >> 16)};
+    lanes.w[i] = {static_cast<uint16_t>(random_float(state, low, count) >> 16)};
+  }
+  const uint32_t top = 2 * low + count;  // fields of a product, plus 127
+  const uint32_t acc_low = top > 127 + 8 ? top - 127 - 8 : 0;
+  for (float& acc : lanes.acc) acc = std::bit_cast<float>(random_float(state, acc_low, 16));
+  return lanes;
+}
+
+// 2^-126 + product 2^q, q around the half of the last place: whether tininess is seen after rounding.
+Lanes border_lanes(bool odd) {
+  Lanes lanes = {};
+  for (int n = 0; n < 16; ++n) {
+    lanes.acc[n] = n % 2 == 0 ? 0x1p-126f : -0x1p-126f;
+    lanes.a[2 * n + odd] = {static_cast<uint16_t>((127 - 75) << 7 | (n % 2 == 0 ? 0x8000 : 0))};
+    lanes.w[2 * n + odd] = {static_cast<uint16_t>((127 - 78 + n / 2) << 7)};
+  }
+  return lanes;
+}
+
+bool same(float x, float y) { return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y) || (x != x && y != y); }
+
+bool dpbf16_is_p2(const Lanes& lanes) {
+  float out[16];
+  dpbf16_lanes(lanes.acc, lanes.a, lanes.w, out);
+  for (int n = 0; n < 16; ++n) {
+    const bf16* a = lanes.a + 2 * n;
+    const bf16* w = lanes.w + 2 * n;
+    if (!same(out[n], p2(lanes.acc[n], a[0], a[1], w[0], w[1]))) return false;
+  }
+  return true;
+}
+
+// vdpbf16ps against the scalar NUM-P2: near, wide, tiny (subnormal products) and subnormal operands.
+bool check_dpbf16() {
+  constexpr struct {
+    uint32_t low;
+    uint32_t count;
+  } kRanges[] = {{124, 6}, {60, 135}, {54, 20}, {0, 128}, {0, 256}};
+  uint64_t state = 1;
+  for (const auto& range : kRanges)
+    for (int i = 0; i < 1000; ++i)
+      if (!dpbf16_is_p2(random_lanes(state, range.low, range.count))) return false;
+  return dpbf16_is_p2(border_lanes(false)) && dpbf16_is_p2(border_lanes(true));
+}
+
+}  // namespace
 
 std::string_view profile_name(Profile profile) { return profile == Profile::kFma32 ? "fma32" : "tc16"; }
 
@@ -35,7 +113,11 @@ bool tier_supported(Tier tier) {
     case Tier::kAvx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    case Tier::kAvx512Bf16: return tier_supported(Tier::kAvx512) && __builtin_cpu_supports("avx512bf16");
+    case Tier::kAvx512Bf16: {
+      static const bool supported =
+          tier_supported(Tier::kAvx512) && __builtin_cpu_supports("avx512bf16") && check_dpbf16();
+      return supported;
+    }
   }
   return false;
 }

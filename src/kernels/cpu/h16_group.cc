@@ -19,7 +19,7 @@ void h16_lanes(uint32_t lanes, const float* c, const H16Row& row, const H16Weigh
     const int n = std::countr_zero(lanes);
     bf16 w[16];
     for (int k = 0; k < 16; ++k) w[k] = upper_half(weights.value[k][n]);
-    result[n] = h16_step(c[n], a, w);
+    result[n] = h16(c[n], a, w);
   }
 }
 

@@ -1,0 +1,166 @@
+#include "kernels/cpu/linear_driver.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+
+namespace invar {
+namespace {
+
+constexpr int64_t kPanel = PackedWeight::kPanel;
+constexpr int64_t kRowsOfBlock = 512;  // their accumulators of a tile's panels stay in the L2 cache
+constexpr int64_t kAlign = 64;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t align_up(int64_t bytes) { return ceil_div(bytes, kAlign) * kAlign; }
+
+// Share `index` of `shares` contiguous, nearly equal shares of [0, items).
+struct Range {
+  Range(int64_t items, int64_t shares, int64_t index)
+      : begin(items * index / shares), end(items * (index + 1) / shares) {}
+  int64_t size() const { return end - begin; }
+  int64_t begin;
+  int64_t end;
+};
+
+// Flush-to-zero and denormals-are-zero of NUM-P2, for calls through function pointers: no floating-point operation of
+// this file can move across the change of mode, because there is none.
+class FlushScope {
+ public:
+  explicit FlushScope(bool flush) : saved_(_mm_getcsr()) {
+    if (flush) _mm_setcsr(saved_ | 0x8040u);
+  }
+  ~FlushScope() { _mm_setcsr(saved_); }
+  FlushScope(const FlushScope&) = delete;
+  FlushScope& operator=(const FlushScope&) = delete;
+
+ private:
+  uint32_t saved_;
+};
+
+// How one call is cut. Items are (panel block, row block) pairs.
+struct Plan {
+  Plan(const LinearArgs& args, const LinearTile& tile, int threads);
+
+  int64_t k_chunk;
+  int64_t row_tiles;      // balanced: 9 rows in tiles of at most 8 are 5 and 4
+  int64_t panel_blocks;   // balanced too
+  int64_t row_blocks;     // of whole row tiles
+  int64_t packed_bytes;   // all packed activations
+  int64_t acc_bytes;      // accumulators of an item
+  int64_t weights_bytes;  // expanded weights of a chunk
+  int64_t scratch_bytes(int threads) const { return packed_bytes + threads * (acc_bytes + weights_bytes); }
+};
+
+Plan::Plan(const LinearArgs& args, const LinearTile& tile, int threads) {
+  const PackedWeight& weight = *args.weight;
+  k_chunk = tile.k_chunk == 0 ? weight.k_padded() : std::min(tile.k_chunk, weight.k_padded());
+  row_tiles = ceil_div(args.rows, tile.rows_max);
+  panel_blocks = ceil_div(weight.panels(), tile.panels_max);
+  // Few blocks: as many for each thread.
+  if (panel_blocks < 8 * threads) panel_blocks = std::min(ceil_div(panel_blocks, threads) * threads, weight.panels());
+  // Wide machines and narrow weights: rows are divided as well, down to a few tiles an item.
+  const int64_t wanted = threads == 1 ? 1 : ceil_div(4 * threads, panel_blocks);
+  row_blocks = std::max(ceil_div(args.rows, kRowsOfBlock), std::min(wanted, ceil_div(row_tiles, 4)));
+  const int64_t rows_of_item = ceil_div(row_tiles, row_blocks) * tile.rows_max;
+  packed_bytes = align_up(args.rows * weight.k_padded() * tile.row_bytes);
+  acc_bytes = align_up(rows_of_item * tile.panels_max * kPanel * static_cast<int64_t>(sizeof(float)));
+  weights_bytes = align_up(tile.panels_max * k_chunk * tile.weight_bytes);
+}
+
+class Run {
+ public:
+  Run(Queue& queue, const LinearArgs& args, const LinearTile& tile, bool flush)
+      : args_(args), weight_(*args.weight), tile_(tile), flush_(flush), plan_(args, tile, queue.pool().threads()) {
+    packed_ = queue.scratch(static_cast<size_t>(plan_.scratch_bytes(queue.pool().threads())));
+    shares_ = packed_ + plan_.packed_bytes;
+  }
+
+  void pack(int64_t row_tile) const {
+    const Range rows(args_.rows, plan_.row_tiles, row_tile);
+    tile_.pack_rows({.x = args_.x + rows.begin * args_.x_stride,
+                     .x_stride = args_.x_stride,
+                     .k = weight_.k,
+                     .rows = rows.size(),
+                     .out = packed_rows(rows.begin, rows.size(), 0)});
+  }
+
+  int64_t row_tiles() const { return plan_.row_tiles; }
+  int64_t items() const { return plan_.panel_blocks * plan_.row_blocks; }
+
+  void compute(int64_t item, int share) const {
+    const Range panels(weight_.panels(), plan_.panel_blocks, item / plan_.row_blocks);
+    const Range tiles(plan_.row_tiles, plan_.row_blocks, item % plan_.row_blocks);
+    const int64_t row_begin = Range(args_.rows, plan_.row_tiles, tiles.begin).begin;
+    const int64_t row_end = Range(args_.rows, plan_.row_tiles, tiles.end - 1).end;
+    std::byte* scratch = shares_ + share * (plan_.acc_bytes + plan_.weights_bytes);
+    float* acc = reinterpret_cast<float*>(scratch);
+    {
+      const FlushScope scope(flush_);
+      for (int64_t k = 0; k < weight_.k_padded(); k += plan_.k_chunk)
+        chunk(k, panels, tiles, acc, scratch + plan_.acc_bytes);
+    }
+    const int64_t n_begin = panels.begin * kPanel;
+    linear_store(args_, {.acc = acc,
+                         .acc_stride = panels.size() * kPanel,
+                         .row_begin = row_begin,
+                         .rows = row_end - row_begin,
+                         .n_begin = n_begin,
+                         .outputs = std::min(panels.end * kPanel, weight_.n) - n_begin});
+  }
+
+ private:
+  std::byte* packed_rows(int64_t row_begin, int64_t rows, int64_t k) const {
+    return packed_ + (row_begin * weight_.k_padded() + rows * k) * tile_.row_bytes;
+  }
+
+  // One chunk of k for all row tiles of an item: every chain goes on from acc.
+  void chunk(int64_t k, const Range& panels, const Range& tiles, float* acc, std::byte* expanded) const {
+    const int64_t size = std::min(plan_.k_chunk, weight_.k_padded() - k);
+    const bf16* packed = weight_.panel(panels.begin) + k * kPanel;
+    const int64_t packed_stride = kPanel * weight_.k_padded();
+    LinearTileArgs call = {.weights = reinterpret_cast<const std::byte*>(packed),
+                           .weight_stride = packed_stride * static_cast<int64_t>(sizeof(bf16)),
+                           .k = size,
+                           .acc = acc,
+                           .acc_stride = panels.size() * kPanel,
+                           .panels = static_cast<int>(panels.size()),
+                           .first = k == 0};
+    if (tile_.weight_bytes != 0) {
+      call.weights = expanded;
+      call.weight_stride = size * tile_.weight_bytes;
+      for (int64_t p = 0; p < panels.size(); ++p)
+        tile_.expand(packed + p * packed_stride, size, expanded + p * call.weight_stride);
+    }
+    for (int64_t t = tiles.begin; t < tiles.end; ++t) {
+      const Range rows(args_.rows, plan_.row_tiles, t);
+      call.x = packed_rows(rows.begin, rows.size(), k);
+      call.rows = static_cast<int>(rows.size());
+      tile_.run(call);
+      call.acc += rows.size() * call.acc_stride;
+    }
+  }
+
+  const LinearArgs& args_;
+  const PackedWeight& weight_;
+  const LinearTile& tile_;
+  bool flush_;
+  Plan plan_;
+  std::byte* packed_;
+  std::byte* shares_;
+};
+
+}  // namespace
+
+void linear_tiled(Queue& queue, const LinearArgs& args, const LinearKernels& kernels) {
+  const LinearTile& tile = args.rows <= kernels.few.rows_max ? kernels.few : kernels.many;
+  const Run run(queue, args, tile, kernels.flush);
+  queue.pool().parallel_for(run.row_tiles(), [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; ++t) run.pack(t);
+  });
+  queue.pool().parallel_for(run.items(), [&](int64_t begin, int64_t end, int share) {
+    for (int64_t item = begin; item < end; ++item) run.compute(item, share);
+  });
+}
+
+}  // namespace invar

@@ -1,0 +1,129 @@
+// NUM-P2 from two FMAs on 16 outputs at a time, AVX-512. Included by the tiers avx512 and avx512bf16; all static.
+//
+// These functions run with subnormals flushed: linear_driver.cc sets the mode around their calls.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/cpu/linear_dispatch.h"
+
+namespace invar {
+
+// bf16 to fp32 of one row's group: x [16], out [16] fp32.
+static inline void fma_expand_row_avx512(const bf16* x, std::byte* out) {
+  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
+  _mm512_store_si512(out, _mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
+}
+
+// A packed panel to fp32: out [k, 16].
+static inline void fma_expand_panel_avx512(const bf16* panel, int64_t k, std::byte* out) {
+  for (int64_t i = 0; i < k / 2; ++i) {
+    const __m512i line = _mm512_load_si512(panel + 32 * i);
+    _mm512_store_si512(out + 128 * i, _mm512_slli_epi32(line, 16));
+    _mm512_store_si512(out + 128 * i + 64, _mm512_and_si512(line, _mm512_set1_epi32(0xffff0000)));
+  }
+}
+
+template <int kRows, int kPanels>
+static inline void load_acc_avx512(const LinearTileArgs& args, __m512 (&acc)[kRows][kPanels]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p)
+      acc[r][p] = args.first ? _mm512_setzero_ps() : _mm512_load_ps(args.acc + r * args.acc_stride + 16 * p);
+}
+
+template <int kRows, int kPanels>
+static inline void store_acc_avx512(const LinearTileArgs& args, const __m512 (&acc)[kRows][kPanels]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) _mm512_store_ps(args.acc + r * args.acc_stride + 16 * p, acc[r][p]);
+}
+
+// Weights straight from the packed panels, converted in registers: for few rows, where reading them is the cost.
+struct FmaFewAvx512 {
+  static constexpr int kRowsMax = 16;
+  static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 6 ? 4 : rows <= 12 ? 2 : 1; }
+
+  template <int kRows, int kPanels>
+  [[gnu::noinline]] static void run(const LinearTileArgs& args) {
+    __m512 acc[kRows][kPanels];
+    load_acc_avx512(args, acc);
+    const float* x = reinterpret_cast<const float*>(args.x);
+    const std::byte* line = args.weights;
+    for (int64_t k = 0; k < args.k; k += 16, x += 16 * kRows) {
+      for (int i = 0; i < 16; i += 2, line += 64) {
+#pragma GCC unroll 8
+        for (int p = 0; p < kPanels; ++p) {
+          const __m512i pair = _mm512_load_si512(line + p * args.weight_stride);
+          const __m512 odd = _mm512_castsi512_ps(_mm512_and_si512(pair, _mm512_set1_epi32(0xffff0000)));
+          const __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
+#pragma GCC unroll 16
+          for (int r = 0; r < kRows; ++r)
+            acc[r][p] = _mm512_fmadd_ps(_mm512_set1_ps(x[16 * r + i + 1]), odd, acc[r][p]);
+#pragma GCC unroll 16
+          for (int r = 0; r < kRows; ++r)
+            acc[r][p] = _mm512_fmadd_ps(_mm512_set1_ps(x[16 * r + i]), even, acc[r][p]);
+        }
+      }
+    }
+    store_acc_avx512(args, acc);
+  }
+};
+
+// Weights expanded to fp32 in the L1 cache, once for all rows: 24 accumulators, 3 weights, 1 activation in registers.
+struct FmaManyAvx512 {
+  static constexpr int kRowsMax = 8;
+  static constexpr int panels(int) { return 3; }
+
+  template <int kRows, int kPanels>
+  [[gnu::noinline]] static void run(const LinearTileArgs& args) {
+    __m512 acc[kRows][kPanels];
+    load_acc_avx512(args, acc);
+    const float* x = reinterpret_cast<const float*>(args.x);
+    const float* w = reinterpret_cast<const float*>(args.weights);
+    const int64_t stride = args.weight_stride / static_cast<int64_t>(sizeof(float));
+    for (int64_t k = 0; k < args.k; k += 16, x += 16 * kRows) {
+      for (int i = 0; i < 16; i += 2, w += 32) {
+#pragma GCC unroll 2
+        for (int odd = 1; odd >= 0; --odd) {
+          __m512 weight[kPanels];
+#pragma GCC unroll 3
+          for (int p = 0; p < kPanels; ++p) weight[p] = _mm512_load_ps(w + p * stride + 16 * odd);
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) {
+            const __m512 a = _mm512_set1_ps(x[16 * r + i + odd]);
+#pragma GCC unroll 3
+            for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_fmadd_ps(a, weight[p], acc[r][p]);
+          }
+        }
+      }
+    }
+    store_acc_avx512(args, acc);
+  }
+};
+
+static constexpr LinearTile kFmaFewAvx512 = {
+    .rows_max = FmaFewAvx512::kRowsMax,
+    .panels_max = 8,
+    .k_chunk = 0,
+    .row_bytes = 4,
+    .weight_bytes = 0,
+    .pack_rows = linear_pack_rows<64, fma_expand_row_avx512>,
+    .expand = nullptr,
+    .run = linear_run<FmaFewAvx512>,
+};
+
+static constexpr LinearTile kFmaManyAvx512 = {
+    .rows_max = FmaManyAvx512::kRowsMax,
+    .panels_max = 3,
+    .k_chunk = 192,  // 36 KiB of expanded weights
+    .row_bytes = 4,
+    .weight_bytes = 64,
+    .pack_rows = linear_pack_rows<64, fma_expand_row_avx512>,
+    .expand = fma_expand_panel_avx512,
+    .run = linear_run<FmaManyAvx512>,
+};
+
+}  // namespace invar
