@@ -1,5 +1,6 @@
 """Each rule of tools/tidy.py: a clean tree passes, and a planted violation is named, with its file and line."""
 import re
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -9,6 +10,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
 import tidy  # noqa: E402
+import tidy_objects  # noqa: E402
 
 # The smallest tree without findings: one op in every tier, one includer of each kind.
 CLEAN = {
@@ -253,6 +255,27 @@ class Form(TidyTest):
         self.expect({"a.bin": bytes((1 << 20) + 1)}, "a.bin:1: file-size")
         self.expect({"tests/goldens/a.bin": bytes((1 << 20) + 1)})
         self.expect({"tests/goldens/a.bin": bytes((4 << 20) + 1)}, "tests/goldens/a.bin:1: file-size")
+
+
+class Objects(unittest.TestCase):
+    def leaks(self, wide, narrow):
+        """The functions that leak between f_avx512.cc and g.cc with these texts."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("f_avx512.cc", wide), ("g.cc", narrow)):
+                (Path(folder) / name).write_text(text)
+                subprocess.run(["g++", "-O0", "-c", name, "-o", f"{name}.o"], cwd=folder, check=True)
+            subprocess.run(["ar", "rcs", "lib.a", "f_avx512.cc.o", "g.cc.o"], cwd=folder, check=True)
+            return list(tidy_objects.shared_weak_symbols([f"{folder}/lib.a"]))
+
+    def test_an_inline_function_of_two_tiers_is_found(self):
+        shared = "inline int leak(int x) { return x + 1; }\n"
+        found = self.leaks(shared + "int f(int x) { return leak(x); }", shared + "int g(int x) { return leak(x); }")
+        self.assertEqual(found, ["leak(int)"])
+
+    def test_a_static_function_does_not_leak(self):
+        own = "static int own(int x) { return x + 1; }\n"
+        found = self.leaks(own + "int f(int x) { return own(x); }", own + "int g(int x) { return own(x); }")
+        self.assertEqual(found, [])
 
 
 if __name__ == "__main__":
