@@ -176,6 +176,7 @@ class Bans(TidyTest):
 
     def test_unseeded_and_library_randomness_is_found(self):
         self.expect_code("src/base/a.cc", "std::random_device device;", "random")
+        self.expect_code("src/base/a_test.cc", "std::random_device device;")
         self.expect_code("src/base/a_test.cc", "int r = rand();", "random")
         self.expect_code("src/base/a.cc", "std::normal_distribution<float> draw;", "distribution")
         self.expect_code("src/base/a_test.cc", "std::normal_distribution<float> draw;")
