@@ -1,0 +1,8 @@
+#include "kernels/cpu/simd_avx2.h"
+#include "kernels/cpu/embedding_body.h"
+
+namespace invar::cpu {
+
+void embedding_avx2(const EmbeddingArgs& args, RowRange rows) { embedding_rows(args, rows); }
+
+}  // namespace invar::cpu

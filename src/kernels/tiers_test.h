@@ -1,0 +1,79 @@
+// What the tests of row-wise ops share: every tier of this machine, thread counts, and seeded inputs.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/queue.h"
+#include "numerics/bf16.h"
+
+namespace invar {
+
+// splitmix64 (Steele et al. 2014): inputs of tests only.
+class TestRandom {
+ public:
+  explicit TestRandom(uint64_t seed) : state_(seed) {}
+
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  int64_t below(int64_t n) { return static_cast<int64_t>(next() % static_cast<uint64_t>(n)); }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  float normal() {  // near enough: the sum of twelve uniforms
+    double sum = -6.0;
+    for (int i = 0; i < 12; ++i) sum += uniform();
+    return static_cast<float>(sum);
+  }
+  std::vector<float> normals(int64_t n, float scale = 1.0f) {
+    std::vector<float> out(static_cast<std::size_t>(n));
+    for (float& x : out) x = scale * normal();
+    return out;
+  }
+  std::vector<bf16> bf16_normals(int64_t n, float scale = 1.0f) {
+    std::vector<bf16> out(static_cast<std::size_t>(n));
+    for (bf16& x : out) x = to_bf16(scale * normal());
+    return out;
+  }
+  // Any bits: subnormals, infinities and NaNs among them.
+  std::vector<bf16> bf16_bits(int64_t n) {
+    std::vector<bf16> out(static_cast<std::size_t>(n));
+    for (bf16& x : out) x = {static_cast<uint16_t>(next())};
+    return out;
+  }
+
+ private:
+  uint64_t state_;
+};
+
+// A queue of a tier with a number of threads, for the specification: {Tier::kRef, 1}.
+struct TestQueue {
+  TestQueue(Tier tier, int threads) : pool(threads), queue(pool, Profile::kFma32, tier) {}
+
+  std::string name() const {
+    return std::string(tier_name(queue.tier())) + ", threads " + std::to_string(pool.threads());
+  }
+
+  ThreadPool pool;
+  Queue queue;
+};
+
+// Every supported tier with 1, 2, 3 and 5 threads.
+inline std::vector<std::unique_ptr<TestQueue>> all_queues() {
+  std::vector<std::unique_ptr<TestQueue>> queues;
+  for (Tier tier : {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
+    for (int threads : {1, 2, 3, 5})
+      if (tier_supported(tier)) queues.push_back(std::make_unique<TestQueue>(tier, threads));
+  return queues;
+}
+
+inline double relative_error(double value, double expected) {
+  return std::abs(value - expected) / std::max(1e-30, std::abs(expected));
+}
+
+}  // namespace invar
