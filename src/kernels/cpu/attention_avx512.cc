@@ -1,0 +1,12 @@
+#include "kernels/cpu/simd_avx512.h"
+#include "kernels/cpu/h16_avx512.h"
+#include "kernels/cpu/attention_h16.h"
+#include "kernels/cpu/attention_p2.h"
+
+namespace invar::cpu {
+
+AttentionKernels attention_avx512(Profile profile) {
+  return profile == Profile::kFma32 ? attention_kernels<P2Dot>() : attention_kernels<H16Dot>();
+}
+
+}  // namespace invar::cpu
