@@ -1,0 +1,8 @@
+#include "kernels/cpu/simd_avx512.h"
+#include "kernels/cpu/log_probs_body.h"
+
+namespace invar::cpu {
+
+extern const LogProbsKernels kLogProbsAvx512{.max = max_logit, .mass_sum = mass_sum};
+
+}  // namespace invar::cpu
