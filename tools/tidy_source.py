@@ -1,5 +1,6 @@
 """The tree under check: its files, and C++ text with comments and strings blanked out."""
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -137,15 +138,15 @@ def load(root):
 
 
 def _list_files(root):
-    if (root / ".git").exists():
+    if (root / ".git").exists() and shutil.which("git"):
         listed = subprocess.run(
             ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             capture_output=True, check=False)
         if listed.returncode == 0:
             return {name for name in listed.stdout.decode().split("\0") if name}
-    skip = {".git", "build", "models"}
-    return {str(p.relative_to(root)) for p in root.rglob("*")
-            if p.is_file() and p.relative_to(root).parts[0] not in skip}
+    skip = {".git", ".venv", "build", "models"}
+    return {str(file.relative_to(root)) for top in root.iterdir() if top.name not in skip
+            for file in (top.rglob("*") if top.is_dir() else [top])}
 
 
 def is_about_rules(source):
