@@ -1,4 +1,4 @@
-"""./dev says what is wrong in one line and leaves nothing half done. Runs a copy in an empty folder, without network."""
+"""./dev says what is wrong in one line and leaves nothing half done; a copy of it runs in an empty folder, offline."""
 import os
 import shutil
 import subprocess
