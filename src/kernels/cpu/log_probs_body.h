@@ -7,7 +7,7 @@
 namespace invar {
 namespace {
 
-[[gnu::flatten]] float max_logit(cpu::LogitPiece piece) {
+[[gnu::flatten]] inline float max_logit(cpu::LogitPiece piece) {
   const float* p = piece.logits;
   const int64_t n = piece.count;
   F32x16 m[4] = {-num::kInfinity, -num::kInfinity, -num::kInfinity, -num::kInfinity};
@@ -45,7 +45,7 @@ INVAR_SIMD uint64_t mass_sum_loop(cpu::LogitPiece piece, float row_max_value) {
   return sum_of_lanes(sums[0] + sums[1]) - 16 * vectors * kMassAnchorBits;
 }
 
-[[gnu::flatten]] uint64_t mass_sum(cpu::LogitPiece piece, float row_max) {
+[[gnu::flatten]] inline uint64_t mass_sum(cpu::LogitPiece piece, float row_max) {
   return piece.temperature == 1.0f ? mass_sum_loop<false>(piece, row_max) : mass_sum_loop<true>(piece, row_max);
 }
 
