@@ -1,12 +1,14 @@
 // How fast is attention? Prefill against the peak of fp32 FMAs, decode against reading as many bytes, in one process.
 //
-//   attention [threads [profile [tier]]]     one line a shape: the best of 9 runs of about 20 ms each
+//   attention [threads [profile [tier]]]     one line a shape, its best run
+//
+// One thread is timed by its own CPU clock, so that work of others on the same core does not count; more by the wall.
 #include <fmt/format.h>
 #include <immintrin.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <numeric>
 #include <random>
@@ -17,18 +19,31 @@
 namespace invar {
 namespace {
 
-double seconds_of(int64_t repeats, const std::function<void()>& body) {
-  const auto begin = std::chrono::steady_clock::now();
-  for (int64_t i = 0; i < repeats; ++i) body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / static_cast<double>(repeats);
+clockid_t clock_id = CLOCK_MONOTONIC;
+
+double now() {
+  timespec time;
+  clock_gettime(clock_id, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-// Seconds of one call, of the best run: other work on the machine only ever adds.
+double seconds_of(int64_t repeats, const std::function<void()>& body) {
+  const double begin = now();
+  for (int64_t i = 0; i < repeats; ++i) body();
+  return (now() - begin) / static_cast<double>(repeats);
+}
+
+// Seconds of one call, of the best run of about 1 ms or one call: other work on the machine only ever adds, and
+// short runs fit between it.
 double measure(const std::function<void()>& body) {
   body();
-  const int64_t repeats = std::max<int64_t>(1, static_cast<int64_t>(0.02 / seconds_of(1, body)));
-  double best = seconds_of(repeats, body);
-  for (int i = 1; i < 9; ++i) best = std::min(best, seconds_of(repeats, body));
+  const int64_t repeats = std::max<int64_t>(1, static_cast<int64_t>(0.001 / seconds_of(1, body)));
+  double best = 1e9, total = 0;
+  for (int i = 0; i < 9 || (i < 400 && total < 0.4); ++i) {
+    const double seconds = seconds_of(repeats, body);
+    best = std::min(best, seconds);
+    total += seconds * static_cast<double>(repeats);
+  }
   return best;
 }
 
@@ -59,10 +74,10 @@ float fma_chains_avx2(int64_t steps) {
 volatile float sink;
 
 double fma_peak_gflops(ThreadPool& pool, Tier tier) {
-  constexpr int64_t kSteps = 200'000;
+  constexpr int64_t kSteps = 20'000;
   const bool wide = tier == Tier::kAvx512 || tier == Tier::kAvx512Bf16;
   double best = 1e9;
-  for (int i = 0; i < 7; ++i)
+  for (int i = 0; i < 200; ++i)
     best = std::min(best, seconds_of(1, [&] {
       pool.parallel_for(pool.threads(), [&](int64_t, int64_t, int) {
         sink = wide ? fma_chains_avx512(kSteps) : fma_chains_avx2(kSteps);
@@ -143,6 +158,7 @@ void decode(Queue& queue, const Model& m, int64_t sequences, int64_t length, int
 int main(int argc, char** argv) {
   using namespace invar;
   ThreadPool pool(argc > 1 ? std::atoi(argv[1]) : 1);
+  if (pool.threads() == 1) clock_id = CLOCK_THREAD_CPUTIME_ID;
   for (Profile profile : {Profile::kFma32, Profile::kTc16})
     for (Tier tier : {Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16}) {
       if (argc > 2 && profile_name(profile) != argv[2]) continue;

@@ -18,8 +18,10 @@ constexpr int kPanels = 8;  // of 16 tokens, in a block
 
 // Where the keys and values of a block lie.
 struct Block {
-  const bf16* k[kPanels];  // a panel of 16 tokens: [D / 2, 16, 2]
-  const bf16* v[kPanels];  // the same 16 tokens of dims 0..15: [8, 16, 2]
+  const bf16* k[kPanels];        // a panel of 16 tokens: [D / 2, 16, 2]
+  const bf16* v[kPanels];        // the same 16 tokens of dims 0..15: [8, 16, 2]
+  const bf16* k_ahead[kPanels];  // where the next block will be read, for prefetches: the hardware's stop at pages
+  const bf16* v_ahead[kPanels];
   int64_t v_stride;        // from there to the next 16 dims, in elements
   int64_t dim;
 };
@@ -38,12 +40,17 @@ INVAR_SIMD Block find_block(const AttentionTile& tile, int64_t begin, int64_t pa
   Block block;
   block.v_stride = layout.page_size * 16;
   block.dim = layout.head_dim;
+  const auto page_of = [&](int64_t j) {
+    return (tile.pages[j >> shift] * layout.kv_heads + tile.kv_head) * head;
+  };
   for (int64_t g = 0; g < panels; ++g) {
     const int64_t j = begin + g * 16;
     const int64_t t = j & (layout.page_size - 1);
-    const int64_t page = (tile.pages[j >> shift] * layout.kv_heads + tile.kv_head) * head;
-    block.k[g] = tile.args->k_pages + page + t * layout.head_dim;
-    block.v[g] = tile.args->v_pages + page + t * 16;
+    block.k[g] = tile.args->k_pages + page_of(j) + t * layout.head_dim;
+    block.v[g] = tile.args->v_pages + page_of(j) + t * 16;
+    const int64_t later = j + kBlock < tile.position_end() ? j + kBlock : j;
+    block.k_ahead[g] = block.k[g] + page_of(later) - page_of(j);
+    block.v_ahead[g] = block.v[g] + page_of(later) - page_of(j);
   }
   return block;
 }
@@ -83,7 +90,7 @@ INVAR_SIMD void score_panels(const Block& block, const typename Dot::Query* q, i
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
       for (int i = 0; i < P; ++i) acc[r][i] = 0.0f;
-    Dot::template keys<R, P>(acc, q, block.k + p, block.dim);
+    Dot::template keys<R, P>(acc, q, block.k + p, block.k_ahead + p, block.dim);
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8

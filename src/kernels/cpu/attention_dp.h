@@ -10,6 +10,7 @@ struct DpDot {
   using Query = int32_t;  // [D / 2, R] pairs of a microtile
   static constexpr int64_t kQueryFloats = 8;
   static constexpr int64_t kStep = 2;
+  static constexpr int kRowsMemoryBound = 4;  // so few rows wait for memory
   static constexpr int kRowsMax = 12;
   static constexpr int kRows[] = {1, 2, 3, 4, 6, 8, 12};
   static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 6 ? 4 : 2; }
@@ -26,8 +27,12 @@ struct DpDot {
 
   // The chain over `pairs` pairs; pair k of row r is a[k, r] of R rows for kStride = 0, or a[r, k] with kStride a row.
   template <int R, int P, int kStride>
-  INVAR_SIMD static void chain(F32x16 (&acc)[R][P], const int32_t* a, const bf16* const (&w)[P], int64_t pairs) {
+  INVAR_SIMD static void chain(F32x16 (&acc)[R][P], const int32_t* a, const bf16* const (&w)[P],
+                               const bf16* const (&ahead)[P], int64_t pairs) {
     for (int64_t k = 0; k < pairs; ++k) {
+      if constexpr (R <= kRowsMemoryBound)
+#pragma GCC unroll 8
+        for (int i = 0; i < P; ++i) _mm_prefetch(reinterpret_cast<const char*>(ahead[i] + k * 32), _MM_HINT_T0);
       I32x16 line[P];
 #pragma GCC unroll 8
       for (int i = 0; i < P; ++i) line[i] = load_i32(reinterpret_cast<const int32_t*>(w[i] + k * 32));
@@ -41,10 +46,11 @@ struct DpDot {
   }
 
   template <int R, int P>
-  INVAR_SIMD static void keys(F32x16 (&acc)[R][P], const int32_t* q, const bf16* const* k, int64_t dim) {
-    const bf16* w[P];
-    for (int i = 0; i < P; ++i) w[i] = k[i];
-    chain<R, P, 0>(acc, q, w, dim / 2);
+  INVAR_SIMD static void keys(F32x16 (&acc)[R][P], const int32_t* q, const bf16* const* k,
+                              const bf16* const* k_ahead, int64_t dim) {
+    const bf16 *w[P], *ahead[P];
+    for (int i = 0; i < P; ++i) w[i] = k[i], ahead[i] = k_ahead[i];
+    chain<R, P, 0>(acc, q, w, ahead, dim / 2);
   }
 
   // [begin, end) are even.
@@ -54,10 +60,14 @@ struct DpDot {
     while (begin < end) {
       const int64_t group_end = (begin | 15) + 1;
       const int64_t stop = end < group_end ? end : group_end;
-      const bf16* w[P];
-      for (int i = 0; i < P; ++i) w[i] = block.v[begin / 16] + (panel + i) * block.v_stride + begin % 16 * 16;
+      const bf16 *w[P], *ahead[P];
+      for (int i = 0; i < P; ++i) {
+        const int64_t offset = (panel + i) * block.v_stride + begin % 16 * 16;
+        w[i] = block.v[begin / 16] + offset;
+        ahead[i] = block.v_ahead[begin / 16] + offset;
+      }
       const int32_t* pairs = reinterpret_cast<const int32_t*>(weights) + begin / 2;
-      chain<R, P, kBlock>(acc, pairs, w, (stop - begin) / 2);
+      chain<R, P, kBlock>(acc, pairs, w, ahead, (stop - begin) / 2);
       begin = stop;
     }
   }

@@ -36,7 +36,8 @@ struct H16Dot {
   }
 
   template <int R, int P>
-  static void keys(F32x16 (&acc)[R][P], const H16Row* q, const bf16* const* k, int64_t dim) {
+  static void keys(F32x16 (&acc)[R][P], const H16Row* q, const bf16* const* k, const bf16* const*,
+                   int64_t dim) {
     H16Weights expanded;
     for (int64_t g = 0; g < dim / 16; ++g) {
       h16_expand_weights(k[0] + g * 256, &expanded);

@@ -13,6 +13,7 @@ struct P2Dot {
   using Query = float;  // [D, R] of a microtile
   static constexpr int64_t kQueryFloats = 16;  // a row and 16 dims
   static constexpr int64_t kStep = 2;
+  static constexpr int kRowsMemoryBound = 4;  // so few rows wait for memory
 #ifdef __AVX512F__
   static constexpr int kRowsMax = 12;  // 24 of 32 registers accumulate
   static constexpr int kRows[] = {1, 2, 3, 4, 6, 8, 12};
@@ -42,9 +43,13 @@ struct P2Dot {
 
   // The chain over `pairs` pairs; w[i] is where the lines of panel i begin.
   template <int R, int P, int kStride>
-  INVAR_SIMD static void chain(F32x16 (&acc)[R][P], const float* a, const bf16* const (&w)[P], int64_t pairs) {
+  INVAR_SIMD static void chain(F32x16 (&acc)[R][P], const float* a, const bf16* const (&w)[P],
+                               const bf16* const (&ahead)[P], int64_t pairs) {
     const I32x16 upper = 0xffff0000u;
     for (int64_t k = 0; k < pairs; ++k) {
+      if constexpr (R <= kRowsMemoryBound)
+#pragma GCC unroll 8
+        for (int i = 0; i < P; ++i) _mm_prefetch(reinterpret_cast<const char*>(ahead[i] + k * 32), _MM_HINT_T0);
       const auto line = [&](int i) { return load_i32(reinterpret_cast<const int32_t*>(w[i] + k * 32)); };
       F32x16 odd[P], even[P];
 #pragma GCC unroll 8
@@ -67,10 +72,11 @@ struct P2Dot {
   }
 
   template <int R, int P>
-  INVAR_SIMD static void keys(F32x16 (&acc)[R][P], const float* q, const bf16* const* k, int64_t dim) {
-    const bf16* w[P];
-    for (int i = 0; i < P; ++i) w[i] = k[i];
-    chain<R, P, 0>(acc, q, w, dim / 2);
+  INVAR_SIMD static void keys(F32x16 (&acc)[R][P], const float* q, const bf16* const* k,
+                              const bf16* const* k_ahead, int64_t dim) {
+    const bf16 *w[P], *ahead[P];
+    for (int i = 0; i < P; ++i) w[i] = k[i], ahead[i] = k_ahead[i];
+    chain<R, P, 0>(acc, q, w, ahead, dim / 2);
   }
 
   // [begin, end) are even.
@@ -80,9 +86,13 @@ struct P2Dot {
     while (begin < end) {
       const int64_t group_end = (begin | 15) + 1;
       const int64_t stop = end < group_end ? end : group_end;
-      const bf16* w[P];
-      for (int i = 0; i < P; ++i) w[i] = block.v[begin / 16] + (panel + i) * block.v_stride + begin % 16 * 16;
-      chain<R, P, kBlock>(acc, weights + begin, w, (stop - begin) / 2);
+      const bf16 *w[P], *ahead[P];
+      for (int i = 0; i < P; ++i) {
+        const int64_t offset = (panel + i) * block.v_stride + begin % 16 * 16;
+        w[i] = block.v[begin / 16] + offset;
+        ahead[i] = block.v_ahead[begin / 16] + offset;
+      }
+      chain<R, P, kBlock>(acc, weights + begin, w, ahead, (stop - begin) / 2);
       begin = stop;
     }
   }
