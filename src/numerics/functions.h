@@ -16,7 +16,7 @@
 //   select(M, yes, no)                on V
 //   as_int(V) -> I, as_float(I) -> V  bit casts; I has 32 bits a lane
 //   I(uint32_t)                       every lane the constant; explicit
-//   i + j, i - j, i & j, i | j, i ^ j on I, modulo 2^32
+//   i - j, i & j, i | j, i ^ j        on I, modulo 2^32
 //   shl<n>(i), shr<n>(i), sar<n>(i)   shift left, right with zeros, right with sign; 0 < n < 32
 //   to_float(i)                       I read as signed, to nearest even
 //

@@ -64,18 +64,18 @@ INVAR_INLINE float h16_special(float c, const T* a, const T* w) {
   return num::as_float(negative ? kInfinity | 0x80000000u : kInfinity);
 }
 
-// total * 2^(exponent - 25) truncated toward zero to fp32, subnormals kept; infinity above the largest finite value.
+// total * 2^(exponent - 25), exponent >= -133, truncated toward zero to fp32, subnormals kept; infinity above the
+// largest finite value.
 INVAR_INLINE float h16_round(int64_t total, int32_t exponent) {
   if (total == 0) return 0.0f;
   const uint32_t sign = total < 0 ? 0x80000000u : 0u;
-  uint64_t magnitude = static_cast<uint64_t>(total < 0 ? -total : total);  // < 2^33
-  int top = 63 - __builtin_clzll(magnitude);
+  uint64_t magnitude = static_cast<uint64_t>(total < 0 ? -total : total);  // < 2^32
+  const int32_t top = 63 - __builtin_clzll(magnitude);
   // value = magnitude * 2^(exponent - 25); its leading bit has exponent top + exponent - 25.
   const int32_t leading = top + exponent - 25;
   if (leading > 127) return num::as_float(sign | 0x7f800000u);
   const int32_t last = (leading < -126 ? -126 : leading) - 23;  // exponent of the last bit kept
   const int32_t shift = last - (exponent - 25);                 // > 0 drops bits
-  if (shift > 63) return 0.0f;
   magnitude = shift >= 0 ? magnitude >> shift : magnitude << -shift;
   if (magnitude == 0) return 0.0f;  // +0, also for a negative sum
   const uint32_t field = leading < -126 ? 0u : static_cast<uint32_t>(leading + 126) << 23;
@@ -85,8 +85,8 @@ INVAR_INLINE float h16_round(int64_t total, int32_t exponent) {
 // d = c + sum of a[i] * w[i], i < 16. a, w: [16], T is bf16 or fp16.
 //
 // Every product is exact, with exponent e(a) + e(w); all terms are truncated toward zero to multiples of 2^(E - 25),
-// E the largest exponent of a term that is not zero, at least -133; their integer sum is truncated toward zero to fp32, a zero
-// is +0. tools/gpu/numerics_check.cu compares this with the hardware.
+// E the largest exponent of a term that is not zero, at least -133; their integer sum is truncated toward zero to
+// fp32, a zero is +0. tools/gpu/numerics_check.cu compares this with the hardware.
 template <class T>
 INVAR_INLINE float h16(float c, const T* a, const T* w) {
   constexpr int kShift = 25 - 2 * H16Format<T>::kFractionBits;  // product -> units of 2^(its exponent - 25)

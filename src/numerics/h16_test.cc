@@ -2,15 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <limits>
 #include <random>
 #include <string>
 #include <vector>
+
+#include "numerics/functions.h"
 
 namespace invar {
 namespace {
@@ -111,6 +113,83 @@ TEST(H16, AlignsToNothingFinerThanTwoToTheMinus158) {
   // 2^-140 - 2^-158 is below 2^-140, so its truncation loses one subnormal unit; 2^-159 is dropped before it can.
   EXPECT_EQ(num::as_int(h16_of(-70, -70, 1.0f, -79, -79, -1.0f)), 0x1ffu);
   EXPECT_EQ(num::as_int(h16_of(-70, -70, 1.0f, -79, -80, -1.0f)), 0x200u);
+// The rule once more, in binary64: every term and every sum of at most 17 truncated terms is exact there.
+float h16_by_doubles(float c, const bf16* a, const bf16* w) {
+  const auto exponent = [](float x) { return std::max(std::ilogb(x), -126); };
+  int largest = c == 0 ? -10000 : exponent(c);
+  for (int i = 0; i < 16; ++i) {
+    const float x = to_float(a[i]);
+    const float y = to_float(w[i]);
+    if (x != 0 && y != 0) largest = std::max(largest, exponent(x) + exponent(y));
+  }
+  if (largest == -10000) return 0.0f;
+  largest = std::max(largest, -133);
+  double sum = std::trunc(std::ldexp(static_cast<double>(c), 25 - largest));
+  for (int i = 0; i < 16; ++i)
+    sum += std::trunc(std::ldexp(static_cast<double>(to_float(a[i])) * to_float(w[i]), 25 - largest));
+  if (sum == 0) return 0.0f;
+  const int last = std::max(std::ilogb(sum) + largest - 25, -126) - 23;  // exponent of the last bit kept
+  const double kept = std::ldexp(std::trunc(std::ldexp(sum, largest - 25 - last)), last);
+  if (std::fabs(kept) >= 0x1p128) return sum < 0 ? -num::kInfinity : num::kInfinity;
+  return kept == 0 ? 0.0f : static_cast<float>(kept);
+}
+
+struct Step {
+  float c;
+  bf16 a[16];
+  bf16 w[16];
+};
+
+// Finite operands with exponent fields in a random window, now and then zero.
+Step random_step(std::mt19937_64& random) {
+  const uint32_t low = random() % 255;
+  const uint32_t width = 1 + random() % std::min<uint32_t>(255 - low, 1 + random() % 64);
+  const auto operand = [&](uint32_t begin) {
+    const uint64_t r = random();
+    if (r % 16 == 0) return bf16{static_cast<uint16_t>(r >> 48 & 0x8000)};
+    return bf16{static_cast<uint16_t>((r >> 63) << 15 | (begin + (r >> 8) % width) << 7 | (r >> 40 & 0x7f))};
+  };
+  Step step;
+  const uint32_t mirror = random() % 2 == 0 ? low : 255 - low - width;  // products near 1, or anywhere
+  for (int i = 0; i < 16; ++i) {
+    step.a[i] = operand(low);
+    step.w[i] = operand(mirror);
+  }
+  const uint64_t r = random();
+  step.c = num::as_float(static_cast<uint32_t>((r >> 63) << 31 | (r >> 8) % 255 << 23 | (r >> 40 & 0x7fffff)));
+  if (r % 4 == 0) step.c = 0.0f;
+  return step;
+}
+
+TEST(H16, EqualsTheRuleWrittenInDoublesForAnyFiniteOperands) {
+  const uint64_t seed = 5;
+  std::mt19937_64 random(seed);
+  int64_t differing = 0;
+  for (int i = 0; i < 300'000; ++i) {
+    const Step step = random_step(random);
+    const float got = h16(step.c, step.a, step.w);
+    differing += num::as_int(got) != num::as_int(h16_by_doubles(step.c, step.a, step.w));
+  }
+  EXPECT_EQ(0, differing) << "seed " << seed;
+}
+
+TEST(H16, TheOrderOfTheSixteenProductsIsFree) {
+  const uint64_t seed = 6;
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < 20'000; ++i) {
+    Step step = random_step(random);
+    const float forward = h16(step.c, step.a, step.w);
+    std::reverse(step.a, step.a + 16);
+    std::reverse(step.w, step.w + 16);
+    ASSERT_EQ(num::as_int(forward), num::as_int(h16(step.c, step.a, step.w))) << "seed " << seed << " step " << i;
+  }
+}
+
+TEST(H16, AStepOfZerosKeepsTheAccumulatorButForTheSignOfAZero) {
+  const bf16 zeros[16] = {};
+  for (uint32_t bits : {0x00000001u, 0x807fffffu, 0x00800000u, 0x3f800001u, 0xff7fffffu, 0x7f800000u})
+    EXPECT_EQ(bits, num::as_int(h16(num::as_float(bits), zeros, zeros)));
+  EXPECT_EQ(0u, num::as_int(h16(-0.0f, zeros, zeros)));
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ INVAR_INLINE SinCos sin_cos(float x) {
   s = __builtin_fma(s, z, -1.0 / 5040.0);
   s = __builtin_fma(s, z, 1.0 / 120.0);
   s = __builtin_fma(s, z, -1.0 / 6.0);
-  s = __builtin_fma(s * z, r.angle, r.angle);
+  s = __builtin_fma(s, z, 1.0) * r.angle;  // keeps the sign of a zero
   double c = -1.0 / 87178291200.0;
   c = __builtin_fma(c, z, 1.0 / 479001600.0);
   c = __builtin_fma(c, z, -1.0 / 3628800.0);
