@@ -30,25 +30,25 @@ void PrintTo(const Function& function, std::ostream* out) { *out << function.nam
 
 const Function kFunctions[] = {
     {"exp", [](float x) { return num::exp(x); }, [](Pair x) { return num::exp(x); },
-     [](double x) { return std::exp(x); }, 1.0, 0, 0},
+     [](double x) { return std::exp(x); }, 1.0, 0x3f18f4d87f770a2full, 0},
     {"exp2", [](float x) { return num::exp2(x); }, [](Pair x) { return num::exp2(x); },
-     [](double x) { return std::exp2(x); }, 1.0, 0, 0},
+     [](double x) { return std::exp2(x); }, 1.0, 0x7be61e3a8691ebfdull, 0},
     // Attention weights: from 127 on undefined, below -126 it is 2^-126.
     {"exp2p", [](float x) { return x >= 127 ? 0.0f : num::exp2p(x); },
      [](Pair x) { return select(less(x, Pair(127.0f)), num::exp2p(x), select(equal(x, x), Pair(0.0f), x)); },
-     [](double x) { return x >= 127 ? 0.0 : std::isnan(x) ? x : std::exp2(std::fmax(x, -126)); }, 64.0, 0, 0},
+     [](double x) { return x >= 127 ? 0.0 : std::isnan(x) ? x : std::exp2(std::fmax(x, -126)); }, 64.0, 0x7944dc90e9ab3f48ull, 0},
     {"log", [](float x) { return num::log(x); }, [](Pair x) { return num::log(x); },
-     [](double x) { return std::log(x); }, 1.0, 0, 0},
+     [](double x) { return std::log(x); }, 1.0, 0x499b80bb56d8ef8cull, 0},
     {"log1p", [](float x) { return num::log1p(x); }, [](Pair x) { return num::log1p(x); },
-     [](double x) { return std::log1p(x); }, 2.0, 0, 0},
+     [](double x) { return std::log1p(x); }, 2.0, 0xd33be64f6b3a73ffull, 0},
     {"sigmoid", [](float x) { return num::sigmoid(x); }, [](Pair x) { return num::sigmoid(x); },
-     [](double x) { return 1 / (1 + std::exp(-x)); }, 3.0, 0, 0},
+     [](double x) { return 1 / (1 + std::exp(-x)); }, 3.0, 0x699d4b1cd7e75e70ull, 0},
     {"silu", [](float x) { return num::silu(x); }, [](Pair x) { return num::silu(x); },
-     [](double x) { return x == -kInf ? -0.0 : x / (1 + std::exp(-x)); }, 3.0, 0, 0},
+     [](double x) { return x == -kInf ? -0.0 : x / (1 + std::exp(-x)); }, 3.0, 0xcc064ac376b6113cull, 0},
     {"rsqrt", [](float x) { return num::rsqrt(x); }, [](Pair x) { return num::rsqrt(x); },
-     [](double x) { return 1 / std::sqrt(x); }, 1.5, 0, 0},
-    {"sin", [](float x) { return num::sin(x); }, nullptr, [](double x) { return std::sin(x); }, 0.51, 0, 0},
-    {"cos", [](float x) { return num::cos(x); }, nullptr, [](double x) { return std::cos(x); }, 0.51, 0, 0},
+     [](double x) { return 1 / std::sqrt(x); }, 1.5, 0x48e2fb39b44d22ebull, 0},
+    {"sin", [](float x) { return num::sin(x); }, nullptr, [](double x) { return std::sin(x); }, 0.51, 0x39e98a11b0add066ull, 0},
+    {"cos", [](float x) { return num::cos(x); }, nullptr, [](double x) { return std::cos(x); }, 0.51, 0x2dd3c5b3f4018820ull, 0},
 };
 
 struct Sweep {
