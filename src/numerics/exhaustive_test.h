@@ -1,6 +1,8 @@
 // For tests of functions of one fp32: walks all 2^32 inputs, or every 1009th, on all cores.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -36,12 +38,11 @@ State for_all_inputs(const Visit& visit) {
   return states[0];
 }
 
-// |got - exact| in units of the last place of an fp32 of exact's magnitude (2^-149 for subnormals).
+// |got - exact| in units of the last place of an fp32 of exact's magnitude (2^-149 for subnormals). exact: not zero.
 inline double error_ulp(float got, double exact) {
-  int exponent = 0;
-  std::frexp(exact, &exponent);
-  const double ulp = std::ldexp(1.0, std::max(exponent, -125) - 24);
-  return std::fabs(static_cast<double>(got) - exact) / ulp;
+  const int64_t exponent = static_cast<int64_t>(std::bit_cast<uint64_t>(exact) >> 52 & 0x7ff) - 1023;
+  const int64_t units = 23 - std::max<int64_t>(exponent, -126);  // one ulp is 2^-units
+  return std::fabs(static_cast<double>(got) - exact) * std::bit_cast<double>(static_cast<uint64_t>(units + 1023) << 52);
 }
 
 // A term of a hash that does not depend on the order of inputs: the sum, modulo 2^64, of a mix of (input, output).

@@ -113,6 +113,8 @@ TEST(H16, AlignsToNothingFinerThanTwoToTheMinus158) {
   // 2^-140 - 2^-158 is below 2^-140, so its truncation loses one subnormal unit; 2^-159 is dropped before it can.
   EXPECT_EQ(num::as_int(h16_of(-70, -70, 1.0f, -79, -79, -1.0f)), 0x1ffu);
   EXPECT_EQ(num::as_int(h16_of(-70, -70, 1.0f, -79, -80, -1.0f)), 0x200u);
+}
+
 // The rule once more, in binary64: every term and every sum of at most 17 truncated terms is exact there.
 float h16_by_doubles(float c, const bf16* a, const bf16* w) {
   const auto exponent = [](float x) { return std::max(std::ilogb(x), -126); };

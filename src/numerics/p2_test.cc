@@ -57,11 +57,14 @@ float hardware_p2(const Operands& x) {
   return acc;
 }
 
-__attribute__((target("avx512bf16,avx512f,avx512vl"))) float hardware_dpbf16(const Operands& x) {
+// One vdpbf16ps, in assembly because this file is built for CPUs without it.
+float hardware_dpbf16(const Operands& x) {
   const auto pair = [](const bf16* v) { return static_cast<int>(v[0].bits | static_cast<uint32_t>(v[1].bits) << 16); };
   const __m128i a = _mm_set1_epi32(pair(x.a));
   const __m128i w = _mm_set1_epi32(pair(x.w));
-  return _mm_cvtss_f32(_mm_dpbf16_ps(_mm_set_ss(x.acc), (__m128bh)a, (__m128bh)w));
+  __m128 acc = _mm_set_ss(x.acc);
+  asm("vdpbf16ps %[w], %[a], %[acc]" : [acc] "+x"(acc) : [a] "x"(a), [w] "x"(w));
+  return _mm_cvtss_f32(acc);
 }
 
 float ours(const Operands& x) { return p2(x.acc, x.a[0], x.a[1], x.w[0], x.w[1]); }
