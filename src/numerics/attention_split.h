@@ -7,15 +7,16 @@
 
 namespace invar {
 
-inline constexpr int64_t kAttentionBlock = 128;  // key positions of a block; every split border is a block border
+// Key positions of a block; every split border is a block border.
+inline constexpr int64_t kAttentionBlock = 128;
 
-// Splits are 256 long up to position 4096, 512 up to 8192, 1024 up to 16384, 2048 up to 32768, and 4096 beyond.
+// Lengths of splits: 256 up to position 4096, 512 up to 8192, 1024 up to 16384, 2048 up to 32768, 4096 beyond.
 struct AttentionSplit {
   int64_t begin;
   int64_t end;
 };
 
-// The split that holds an absolute position >= 0; a row at position p has attention_split_index(p) + 1 splits.
+// The split that holds an absolute position >= 0; a row at p has attention_split_index(p) + 1 splits.
 INVAR_INLINE int64_t attention_split_index(int64_t position) {
   if (position < 4096) return position / 256;
   if (position < 8192) return 16 + (position - 4096) / 512;

@@ -1,4 +1,5 @@
-// bf16: 1 sign, 8 exponent, 7 fraction bits; the upper half of an fp32. Contract id NUM-BF16 (docs/numerics.md).
+// bf16: 1 sign, 8 exponent, 7 fraction bits; the upper half of an fp32. Contract id NUM-BF16
+// (docs/numerics.md).
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 #define INVAR_HD
 #endif
 
-// For the functions of this folder: compiled for host and device, and always inlined, so that a file built for a
-// wider instruction set leaves no copy of them that the linker could pick for everybody else.
+// For the functions of this folder: compiled for host and device, and always inlined, so that a file built
+// for a wider instruction set leaves no copy of them that the linker could pick for everybody else.
 #define INVAR_INLINE INVAR_HD inline __attribute__((always_inline))
 
 namespace invar {

@@ -63,7 +63,8 @@ TEST(Fp16, EveryFp16IsExactInFp32) {
     if (exponent == 31) {
       EXPECT_TRUE(fraction == 0 ? std::isinf(x) : std::isnan(x));
     } else {
-      EXPECT_EQ(std::ldexp(exponent == 0 ? fraction : 1024 + fraction, std::max(exponent, 1) - 25), std::fabs(x));
+      EXPECT_EQ(std::ldexp(exponent == 0 ? fraction : 1024 + fraction, std::max(exponent, 1) - 25),
+                std::fabs(x));
     }
     EXPECT_EQ(bits >> 15 != 0, std::signbit(x));
   }

@@ -21,8 +21,8 @@ inline bool slow_tests() {
 }
 inline uint64_t input_stride() { return slow_tests() ? 1 : 1009; }
 
-// Merges visit(state, bits) over the inputs bits = 0, stride, 2 stride, ... below 2^32: each thread has a State of its own,
-// which the first then takes in by merge(other).
+// Merges visit(state, bits) over the inputs bits = 0, stride, 2 stride, ... below 2^32: each thread has a
+// State of its own, which the first then takes in by merge(other).
 template <class State, class Visit>
 State for_all_inputs(const Visit& visit) {
   const uint64_t stride = input_stride();
@@ -38,15 +38,17 @@ State for_all_inputs(const Visit& visit) {
   return states[0];
 }
 
-// |got - exact| in units of the last place of an fp32 of exact's magnitude (2^-149 for subnormals). exact: not zero.
+// |got - exact| in units of the last place of an fp32 of exact's magnitude (2^-149 for subnormals). exact:
+// not zero.
 inline double error_ulp(float got, double exact) {
   const int64_t exponent = static_cast<int64_t>(std::bit_cast<uint64_t>(exact) >> 52 & 0x7ff) - 1023;
   const int64_t units = 23 - std::max<int64_t>(exponent, -126);  // one ulp is 2^-units
-  return std::fabs(static_cast<double>(got) - exact) * std::bit_cast<double>(static_cast<uint64_t>(units + 1023) << 52);
+  return std::fabs(static_cast<double>(got) - exact) *
+         std::bit_cast<double>(static_cast<uint64_t>(units + 1023) << 52);
 }
 
-// A term of a hash that does not depend on the order of inputs: the sum, modulo 2^64, of a mix of (input, output).
-// All NaNs count as one.
+// A term of a hash that does not depend on the order of inputs: the sum, modulo 2^64, of a mix of (input,
+// output). All NaNs count as one.
 inline uint64_t hash_term(uint32_t input, float output) {
   uint32_t bits = 0;
   std::memcpy(&bits, &output, sizeof(bits));

@@ -1,10 +1,12 @@
-// exp, exp2, log, log1p, sigmoid, silu, rsqrt: one text for scalar, SIMD and device code. Contract ids NUM-EXP,
-// NUM-EXP2, NUM-EXP2P, NUM-LOG, NUM-SIGMOID, NUM-SILU, NUM-RSQRT (docs/numerics.md). sin and cos: numerics/sin_cos.h.
+// exp, exp2, log, log1p, sigmoid, silu, rsqrt: one text for scalar, SIMD and device code. Contract ids
+// NUM-EXP, NUM-EXP2, NUM-EXP2P, NUM-LOG, NUM-LOG1P, NUM-SIGMOID, NUM-SILU, NUM-RSQRT (docs/numerics.md). sin and cos:
+// numerics/sin_cos.h.
 //
-// Each function is a template over a vector V of floats and works lane by lane without branches. V is float with
-// the operations of numerics/scalar.h, or a SIMD struct that brings the same operations, found by argument-dependent
-// lookup in its own namespace. Every operation below is one IEEE binary32 operation, round to nearest even,
-// subnormals kept (no FTZ or DAZ), so every V gives the same bits. NaN results carry any sign and payload.
+// Each function is a template over a vector V of floats and works lane by lane without branches. V is float
+// with the operations of numerics/scalar.h, or a SIMD struct that brings the same operations, found by
+// argument-dependent lookup in its own namespace. Every operation below is one IEEE binary32 operation,
+// round to nearest even, subnormals kept (no FTZ or DAZ), so every V gives the same bits. NaN results carry
+// any sign and payload.
 //
 //   V(float)                          every lane the constant; explicit
 //   a + b, a - b, a * b, a / b, -a    on V; -a flips the sign bit
@@ -36,9 +38,9 @@ inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 template <class V>
 using IntOf = decltype(as_int(V(0.0f)));
 
-// e^x (or 2^x) in three factors, e^x = mantissa * scale1 * scale2: the mantissa is in [0.7, 1.42], the scales are
-// powers of two of about half the exponent each. Multiplied from left to right only the last product can round:
-// to a subnormal, once, or to zero or infinity.
+// e^x (or 2^x) in three factors, e^x = mantissa * scale1 * scale2: the mantissa is in [0.7, 1.42], the
+// scales are powers of two of about half the exponent each. Multiplied from left to right only the last
+// product can round: to a subnormal, once, or to zero or infinity.
 template <class V>
 struct ExpParts {
   V mantissa;
@@ -46,8 +48,8 @@ struct ExpParts {
   V scale2;
 };
 
-// 1.5 * 2^23 + 2 * 127. Added to a small t it rounds t to an integer (ties to even) and leaves that integer, plus
-// both halves of an exponent bias of 2 * 127, in the low bits of the sum.
+// 1.5 * 2^23 + 2 * 127. Added to a small t it rounds t to an integer (ties to even) and leaves that integer,
+// plus both halves of an exponent bias of 2 * 127, in the low bits of the sum.
 inline constexpr float kExpMagic = 12583166.0f;
 
 // The scales 2^n1 and 2^n2, n1 + n2 = n, for shifted = n + kExpMagic and -186 <= n <= 130.
@@ -64,9 +66,9 @@ INVAR_INLINE ExpParts<V> exp_split(V x) {
   const V t = min(V(89.0f), max(V(-128.0f), x));
   const V shifted = fma(t, V(0x1.715476p+0f), V(kExpMagic));  // log2(e)
   const V n = shifted - V(kExpMagic);
-  V r = fma(n, V(-0x1.62e4p-1f), t);       // ln 2 in two pieces; n times the first is exact
+  V r = fma(n, V(-0x1.62e4p-1f), t);  // ln 2 in two pieces; n times the first is exact
   r = fma(n, V(-0x1.7f7d1cp-20f), r);
-  V p = V(0x1.6ac74cp-10f);                // minimax on |r| <= ln(2) / 2, relative error 2^-28.2
+  V p = V(0x1.6ac74cp-10f);  // minimax on |r| <= ln(2) / 2, relative error 2^-28.2
   p = fma(p, r, V(0x1.123de0p-7f));
   p = fma(p, r, V(0x1.555858p-5f));
   p = fma(p, r, V(0x1.55548cp-3f));
@@ -89,7 +91,7 @@ INVAR_INLINE V exp2(V x) {
   const V t = min(V(129.0f), max(V(-151.0f), x));
   const V shifted = t + V(kExpMagic);
   const V f = t - (shifted - V(kExpMagic));
-  V p = V(0x1.4bc7b4p-13f);                // minimax on |f| <= 1/2, relative error 2^-27.5
+  V p = V(0x1.4bc7b4p-13f);  // minimax on |f| <= 1/2, relative error 2^-27.5
   p = fma(p, f, V(0x1.5fc00ap-10f));
   p = fma(p, f, V(0x1.3b21c6p-7f));
   p = fma(p, f, V(0x1.c6ada6p-5f));
@@ -100,15 +102,16 @@ INVAR_INLINE V exp2(V x) {
   return e.mantissa * e.scale1 * e.scale2;
 }
 
-// NUM-EXP2P. 2^x for attention weights: x <= 0 up to rounding (x < 127 is safe), or -inf; below -126 it is 2^-126.
-// The final product is exact, so adding n to the exponent field gives the same bits; a product keeps NaN a NaN.
+// NUM-EXP2P. 2^x for attention weights: x <= 0 up to rounding (x < 127 is safe), or -inf; below -126 it is
+// 2^-126. The final product is exact, so adding n to the exponent field gives the same bits; a product keeps
+// NaN a NaN.
 template <class V>
 INVAR_INLINE V exp2p(V x) {
   constexpr float kMagic = 12583039.0f;  // 1.5 * 2^23 + 127
   const V t = max(V(-126.0f), x);
   const V shifted = t + V(kMagic);
   const V f = t - (shifted - V(kMagic));
-  V p = V(0x1.408bfap-7f);                 // minimax on |f| <= 1/2, relative error 2^-18.1
+  V p = V(0x1.408bfap-7f);  // minimax on |f| <= 1/2, relative error 2^-18.1
   p = fma(p, f, V(0x1.ca8f5cp-5f));
   p = fma(p, f, V(0x1.ebf1b8p-3f));
   p = fma(p, f, V(0x1.62dfcap-1f));
@@ -119,7 +122,7 @@ INVAR_INLINE V exp2p(V x) {
 // ln((1 + f) * 2^n) for -1/3 <= f <= 1/3 and an integer n: f + f^2 P(f) + n ln 2, P of degree 8.
 template <class V>
 INVAR_INLINE V log_core(V f, V n) {
-  V p = V(-0x1.07c978p-3f);                // minimax, relative error of the sum 2^-27.7
+  V p = V(-0x1.07c978p-3f);  // minimax, relative error of the sum 2^-27.7
   p = fma(p, f, V(0x1.1e67a0p-3f));
   p = fma(p, f, V(-0x1.f332a2p-4f));
   p = fma(p, f, V(0x1.1ed660p-3f));
@@ -155,16 +158,17 @@ INVAR_INLINE V log(V x) {
   const V n = to_float(sar<23>(exponent)) + select(subnormal, V(-23.0f), V(0.0f));
   const V result = log_core(as_float(as_int(scaled) - exponent) - V(1.0f), n);
   const V at_or_below_zero = select(equal(x, V(0.0f)), V(-kInfinity), V(kNan));
-  return select(less(V(0.0f), x), select(less(x, V(kInfinity)), result, x), select(equal(x, x), at_or_below_zero, x));
+  return select(less(V(0.0f), x), select(less(x, V(kInfinity)), result, x),
+                select(equal(x, x), at_or_below_zero, x));
 }
 
-// NUM-LOG. ln(1 + x) for every x, accurate near 0: -inf at -1, NaN below, inf at inf; a zero keeps its sign.
+// NUM-LOG1P. ln(1 + x) for every x, accurate near 0: -inf at -1, NaN below, inf at inf; a zero keeps its sign.
 template <class V>
 INVAR_INLINE V log1p(V x) {
   using I = IntOf<V>;
   const V u = V(1.0f) + x;
-  const auto exponent = log_exponent(u);  // of the rounded 1 + x: off by one at a border at most, and then |f| is
-                                          // past 1/3 by a rounding
+  // Of the rounded 1 + x: at a border it may be one off, and then |f| is past 1/3 by a rounding.
+  const auto exponent = log_exponent(u);
   // f = (1 + x) 2^-n - 1 = x 2^-n + (2^-n - 1). For n = 0 that is x itself. x is normal for every other n.
   const V scale4 = as_float(I(0x40800000u) - exponent);  // 4 * 2^-n, normal up to n = 128
   const V offset = fma(V(0.25f), scale4, V(-1.0f));
@@ -172,7 +176,8 @@ INVAR_INLINE V log1p(V x) {
   const V result = log_core(f, to_float(sar<23>(exponent)));
   const V at_or_below = select(equal(x, V(-1.0f)), V(-kInfinity), V(kNan));
   const V finite = select(equal(x, V(0.0f)), x, result);
-  return select(less(V(-1.0f), x), select(less(x, V(kInfinity)), finite, x), select(equal(x, x), at_or_below, x));
+  return select(less(V(-1.0f), x), select(less(x, V(kInfinity)), finite, x),
+                select(equal(x, x), at_or_below, x));
 }
 
 // NUM-SIGMOID. 1 / (1 + e^-x) for every x, as e^-|x| / (1 + e^-|x|) for x < 0: nothing overflows, and results

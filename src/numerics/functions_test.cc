@@ -19,10 +19,10 @@ constexpr float kInf = num::kInfinity;
 struct Function {
   const char* name;
   float (*ours)(float);
-  Pair (*paired)(Pair);        // null where scalar only
-  double (*exact)(double);     // the C library's binary64, whose own error is below 2^-28 ulp of fp32
-  double error_bound;          // ulp; the exhaustive maximum, rounded up in the fourth digit
-  uint64_t hash;               // of the default stride
+  Pair (*paired)(Pair);     // null where scalar only
+  double (*exact)(double);  // the C library's binary64, whose own error is below 2^-28 ulp of fp32
+  double error_bound;       // ulp; the exhaustive maximum, rounded up in the fourth digit
+  uint64_t hash;            // of the default stride
   uint64_t exhaustive_hash;
 };
 
@@ -36,7 +36,10 @@ const Function kFunctions[] = {
     // Attention weights: from 127 on undefined, below -126 it is 2^-126.
     {"exp2p", [](float x) { return x >= 127 ? 0.0f : num::exp2p(x); },
      [](Pair x) { return select(less(x, Pair(127.0f)), num::exp2p(x), select(equal(x, x), Pair(0.0f), x)); },
-     [](double x) { return x >= 127 ? 0.0 : std::isnan(x) ? x : std::exp2(std::fmax(x, -126)); }, 64.0, 0x7944dc90e9ab3f48ull, 0},
+     [](double x) { return x >= 127        ? 0.0
+                           : std::isnan(x) ? x
+                                           : std::exp2(std::fmax(x, -126)); }, 64.0,
+     0x7944dc90e9ab3f48ull, 0},
     {"log", [](float x) { return num::log(x); }, [](Pair x) { return num::log(x); },
      [](double x) { return std::log(x); }, 1.0, 0x499b80bb56d8ef8cull, 0},
     {"log1p", [](float x) { return num::log1p(x); }, [](Pair x) { return num::log1p(x); },
@@ -47,8 +50,10 @@ const Function kFunctions[] = {
      [](double x) { return x == -kInf ? -0.0 : x / (1 + std::exp(-x)); }, 3.0, 0xcc064ac376b6113cull, 0},
     {"rsqrt", [](float x) { return num::rsqrt(x); }, [](Pair x) { return num::rsqrt(x); },
      [](double x) { return 1 / std::sqrt(x); }, 1.5, 0x48e2fb39b44d22ebull, 0},
-    {"sin", [](float x) { return num::sin(x); }, nullptr, [](double x) { return std::sin(x); }, 0.51, 0x39e98a11b0add066ull, 0},
-    {"cos", [](float x) { return num::cos(x); }, nullptr, [](double x) { return std::cos(x); }, 0.51, 0x2dd3c5b3f4018820ull, 0},
+    {"sin", [](float x) { return num::sin(x); }, nullptr, [](double x) { return std::sin(x); }, 0.51,
+     0x39e98a11b0add066ull, 0},
+    {"cos", [](float x) { return num::cos(x); }, nullptr, [](double x) { return std::cos(x); }, 0.51,
+     0x2dd3c5b3f4018820ull, 0},
 };
 
 struct Sweep {
@@ -105,8 +110,8 @@ TEST_P(Functions, StaysWithinItsErrorBoundAndKeepsItsBits) {
   const uint64_t expected = slow_tests() ? f.exhaustive_hash : f.hash;
   EXPECT_EQ(expected, sweep.hash) << "a result bit changed: raise kNumericsVersion if that is intended";
   RecordProperty("max_error_ulp", std::to_string(sweep.worst));
-  std::printf("%-8s max error %.4f ulp at %a, hash 0x%016llx\n", f.name, sweep.worst, num::as_float(sweep.worst_input),
-              static_cast<unsigned long long>(sweep.hash));
+  std::printf("%-8s max error %.4f ulp at %a, hash 0x%016llx\n", f.name, sweep.worst,
+              num::as_float(sweep.worst_input), static_cast<unsigned long long>(sweep.hash));
 }
 
 TEST(FunctionsExact, NamedPointsHaveNamedValues) {
@@ -116,7 +121,7 @@ TEST(FunctionsExact, NamedPointsHaveNamedValues) {
   EXPECT_EQ(kInf, num::exp(kInf));
   EXPECT_EQ(kInf, num::exp(0x1.62e43p+6f));  // the first fp32 whose exponential overflows
   EXPECT_LT(num::exp(0x1.62e42ep+6f), kInf);
-  EXPECT_EQ(0x1p-149f, num::exp(-103.5f));   // 2^-149.32
+  EXPECT_EQ(0x1p-149f, num::exp(-103.5f));  // 2^-149.32
   for (int n = -149; n <= 127; ++n) EXPECT_EQ(std::ldexp(1.0f, n), num::exp2(static_cast<float>(n))) << n;
   for (int n = -126; n <= 0; ++n) EXPECT_EQ(std::ldexp(1.0f, n), num::exp2p(static_cast<float>(n))) << n;
   EXPECT_EQ(0x1p-126f, num::exp2p(-kInf));
@@ -140,7 +145,8 @@ struct Differences {
 TEST(FunctionsExact, LogOfNormalNumbersHasTheBitsOfLog) {
   const auto differing = for_all_inputs<Differences>([](Differences& state, uint32_t input) {
     const float x = num::as_float(input);
-    if (x >= 0x1p-126f && x < kInf) state.count += num::as_int(num::log(x)) != num::as_int(num::log_normal(x));
+    if (x >= 0x1p-126f && x < kInf)
+      state.count += num::as_int(num::log(x)) != num::as_int(num::log_normal(x));
   });
   EXPECT_EQ(0, differing.count);
 }

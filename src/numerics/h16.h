@@ -1,5 +1,5 @@
-// NUM-H16, the dot-product primitive of the profile tc16 (docs/numerics.md): one K = 16 step of Hopper's tensor
-// cores (H100, H200; wgmma and mma.sync), bf16 or fp16 operands, fp32 accumulator. Integers only.
+// NUM-H16, the dot-product primitive of the profile tc16 (docs/numerics.md): one K = 16 step of Hopper's
+// tensor cores (H100, H200; wgmma and mma.sync), bf16 or fp16 operands, fp32 accumulator. Integers only.
 #pragma once
 
 #include <cstdint>
@@ -64,8 +64,8 @@ INVAR_INLINE float h16_special(float c, const T* a, const T* w) {
   return num::as_float(negative ? kInfinity | 0x80000000u : kInfinity);
 }
 
-// total * 2^(exponent - 25), exponent >= -133, truncated toward zero to fp32, subnormals kept; infinity above the
-// largest finite value.
+// total * 2^(exponent - 25), exponent >= -133, truncated toward zero to fp32, subnormals kept; infinity
+// above the largest finite value.
 INVAR_INLINE float h16_round(int64_t total, int32_t exponent) {
   if (total == 0) return 0.0f;
   const uint32_t sign = total < 0 ? 0x80000000u : 0u;
@@ -84,17 +84,18 @@ INVAR_INLINE float h16_round(int64_t total, int32_t exponent) {
 
 // d = c + sum of a[i] * w[i], i < 16. a, w: [16], T is bf16 or fp16.
 //
-// Every product is exact, with exponent e(a) + e(w); all terms are truncated toward zero to multiples of 2^(E - 25),
-// E the largest exponent of a term that is not zero, at least -133; their integer sum is truncated toward zero to
-// fp32, a zero is +0. tools/gpu/numerics_check.cu compares this with the hardware.
+// Every product is exact, with exponent e(a) + e(w); all terms are truncated toward zero to multiples of
+// 2^(E - 25), E the largest exponent of a term that is not zero, at least -133; their integer sum is
+// truncated toward zero to fp32, a zero is +0. tools/gpu/numerics_check.cu compares this with the hardware.
 template <class T>
 INVAR_INLINE float h16(float c, const T* a, const T* w) {
   constexpr int kShift = 25 - 2 * H16Format<T>::kFractionBits;  // product -> units of 2^(its exponent - 25)
-  constexpr int32_t kAbsent = -100000;                           // exponent of a term that takes no part
+  constexpr int32_t kAbsent = -100000;                          // exponent of a term that takes no part
   const uint32_t c_bits = num::as_int(c);
   const uint32_t c_field = c_bits >> 23 & 0xffu;
   const uint32_t c_significand = (c_bits & 0x7fffffu) | (c_field != 0 ? 0x800000u : 0u);
-  const int32_t c_exponent = c_significand == 0 ? kAbsent : static_cast<int32_t>(c_field + (c_field == 0)) - 127;
+  const int32_t c_exponent =
+      c_significand == 0 ? kAbsent : static_cast<int32_t>(c_field + (c_field == 0)) - 127;
 
   uint32_t products[16];
   int32_t exponents[16];

@@ -82,7 +82,8 @@ TEST(H16, ReproducesEveryBitOfHopperTensorCores) {
   const Goldens goldens(INVAR_SOURCE_DIR "/tests/goldens/hopper_mma.safetensors");
   ASSERT_FALSE(goldens.empty());
   int64_t cases = 0;
-  for (const char* name : {"n16", "n32", "n4096", "pos4096", "w16", "w512", "x16", "c0_16", "sub16", "specials", "fp16_64"}) {
+  for (const char* name :
+       {"n16", "n32", "n4096", "pos4096", "w16", "w512", "x16", "c0_16", "sub16", "specials", "fp16_64"}) {
     SCOPED_TRACE(name);
     ASSERT_FALSE(goldens.integers(std::string(name) + ".d", "shape").empty());
     const bool is_fp16 = goldens.is_fp16(std::string(name) + ".a");
@@ -93,7 +94,8 @@ TEST(H16, ReproducesEveryBitOfHopperTensorCores) {
 }
 
 // One term or two of bf16 powers of two (times `sign`), everything else zero.
-float h16_of(int exponent_a, int exponent_w, float sign, int exponent_a1 = 0, int exponent_w1 = 0, float sign1 = 0) {
+float h16_of(int exponent_a, int exponent_w, float sign, int exponent_a1 = 0, int exponent_w1 = 0,
+             float sign1 = 0) {
   bf16 a[16] = {};
   bf16 w[16] = {};
   a[0] = to_bf16(std::ldexp(sign, exponent_a));
@@ -110,7 +112,7 @@ TEST(H16, ASumBelowTheSmallestSubnormalIsPlusZero) {
 }
 
 TEST(H16, AlignsToNothingFinerThanTwoToTheMinus158) {
-  // 2^-140 - 2^-158 is below 2^-140, so its truncation loses one subnormal unit; 2^-159 is dropped before it can.
+  // 2^-140 - 2^-158 is below 2^-140, so its truncation loses a subnormal unit; 2^-159 is dropped before.
   EXPECT_EQ(num::as_int(h16_of(-70, -70, 1.0f, -79, -79, -1.0f)), 0x1ffu);
   EXPECT_EQ(num::as_int(h16_of(-70, -70, 1.0f, -79, -80, -1.0f)), 0x200u);
 }
@@ -158,7 +160,8 @@ Step random_step(std::mt19937_64& random) {
     step.w[i] = operand(mirror);
   }
   const uint64_t r = random();
-  step.c = num::as_float(static_cast<uint32_t>((r >> 63) << 31 | (r >> 8) % 255 << 23 | (r >> 40 & 0x7fffff)));
+  step.c =
+      num::as_float(static_cast<uint32_t>((r >> 63) << 31 | (r >> 8) % 255 << 23 | (r >> 40 & 0x7fffff)));
   if (r % 4 == 0) step.c = 0.0f;
   return step;
 }
@@ -183,7 +186,8 @@ TEST(H16, TheOrderOfTheSixteenProductsIsFree) {
     const float forward = h16(step.c, step.a, step.w);
     std::reverse(step.a, step.a + 16);
     std::reverse(step.w, step.w + 16);
-    ASSERT_EQ(num::as_int(forward), num::as_int(h16(step.c, step.a, step.w))) << "seed " << seed << " step " << i;
+    ASSERT_EQ(num::as_int(forward), num::as_int(h16(step.c, step.a, step.w)))
+        << "seed " << seed << " step " << i;
   }
 }
 

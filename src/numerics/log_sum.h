@@ -1,5 +1,5 @@
-// NUM-LSE (docs/numerics.md): log-sum-exp of a row of logits through integers, so that any order of summation and
-// any cut of the vocabulary gives the same bits.
+// NUM-LSE (docs/numerics.md): log-sum-exp of a row of logits through integers, so that any order of
+// summation and any cut of the vocabulary gives the same bits.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace invar {
 
-// exp_value * 2^40 to nearest even, for exp_value = NUM-EXP(z - max) in [0, 1]. At most 2^40, which is the mass of
-// the largest logit; 2^24 rows of vocabulary fit in a uint64_t.
+// exp_value * 2^40 to nearest even, for exp_value = NUM-EXP(z - max) in [0, 1]. At most 2^40, which is the
+// mass of the largest logit; 2^23 tokens of it fit in a uint64_t.
 INVAR_INLINE uint64_t lse_mass(float exp_value) {
   // 2^52 + v has v rounded to an integer in its low 52 bits.
   const double shifted = static_cast<double>(exp_value) * 0x1p40 + 0x1p52;
@@ -18,9 +18,9 @@ INVAR_INLINE uint64_t lse_mass(float exp_value) {
 
 // ln(sum_v exp(z[v] - max)) from S = the sum of the masses: NUM-LOG1P(fp32(S - 2^40) * 2^-40).
 //
-// The largest logit alone contributes 2^40, so S >= 2^40; the rest is exact as an integer, is rounded once to fp32
-// (nearest even), and keeps its relative precision however small: -log_sum is the log-prob of the likeliest token.
-// S = 2^40 gives exactly +0.
+// The largest logit alone contributes 2^40, so S >= 2^40; the rest is exact as an integer, is rounded once
+// to fp32 (nearest even), and keeps its relative precision however small: -log_sum is the log-prob of the
+// likeliest token. S = 2^40 gives exactly +0.
 INVAR_INLINE float log_sum(uint64_t total_mass) {
   const float rest = static_cast<float>(total_mass - (1ull << 40));
   return num::log1p(rest * 0x1p-40f);

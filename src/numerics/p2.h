@@ -14,8 +14,9 @@ INVAR_INLINE float p2_flush(float x) {
 }
 
 // fma(a, w, acc) with subnormal inputs and results flushed. A result is subnormal if it is below 2^-126 after
-// rounding to 24 bits as if exponents had no lower end (the FTZ rule of x86). So what rounds up to 2^-126 only
-// because subnormals have fewer bits, the values from 2^-126 - 2^-150 up to 2^-126 - 2^-151, is flushed too.
+// rounding to 24 bits as if exponents had no lower end (the FTZ rule of x86). So what rounds up to 2^-126
+// only because subnormals have fewer bits, the values from 2^-126 - 2^-150 up to 2^-126 - 2^-151, is flushed
+// too.
 INVAR_INLINE float p2_fma(float a, float w, float acc) {
   const float fa = p2_flush(a);
   const float fw = p2_flush(w);

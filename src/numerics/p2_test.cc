@@ -13,7 +13,8 @@ namespace {
 uint32_t random_bits(std::mt19937_64& random, uint32_t low, uint32_t high) {
   const uint64_t r = random();
   const uint32_t fraction = (r >> 40 & 3) == 0 ? 0 : static_cast<uint32_t>(r) & 0x7fffffu;
-  return static_cast<uint32_t>(r >> 63) << 31 | (low + static_cast<uint32_t>(r >> 32 & 0xff) % (high - low + 1)) << 23 | fraction;
+  return static_cast<uint32_t>(r >> 63) << 31 |
+         (low + static_cast<uint32_t>(r >> 32 & 0xff) % (high - low + 1)) << 23 | fraction;
 }
 
 struct Operands {
@@ -28,16 +29,20 @@ Operands random_operands(std::mt19937_64& random) {
   };
   switch (random() % 4) {
     case 0:  // products near 2^-126 .. 2^-150, accumulator just above and below the smallest normal
-      return {{operand(40, 64), operand(40, 64)}, {operand(52, 68), operand(52, 68)},
+      return {{operand(40, 64), operand(40, 64)},
+              {operand(52, 68), operand(52, 68)},
               num::as_float(random_bits(random, 0, 4))};
     case 1:  // subnormal operands against large ones
-      return {{operand(0, 1), operand(240, 254)}, {operand(240, 254), operand(0, 1)},
+      return {{operand(0, 1), operand(240, 254)},
+              {operand(240, 254), operand(0, 1)},
               num::as_float(random_bits(random, 0, 254))};
     case 2:
-      return {{operand(0, 254), operand(0, 254)}, {operand(0, 254), operand(0, 254)},
+      return {{operand(0, 254), operand(0, 254)},
+              {operand(0, 254), operand(0, 254)},
               num::as_float(random_bits(random, 0, 254))};
     default:
-      return {{operand(120, 130), operand(120, 130)}, {operand(120, 130), operand(120, 130)},
+      return {{operand(120, 130), operand(120, 130)},
+              {operand(120, 130), operand(120, 130)},
               num::as_float(random_bits(random, 100, 140))};
   }
 }
@@ -59,7 +64,9 @@ float hardware_p2(const Operands& x) {
 
 // One vdpbf16ps, in assembly because this file is built for CPUs without it.
 float hardware_dpbf16(const Operands& x) {
-  const auto pair = [](const bf16* v) { return static_cast<int>(v[0].bits | static_cast<uint32_t>(v[1].bits) << 16); };
+  const auto pair = [](const bf16* v) {
+    return static_cast<int>(v[0].bits | static_cast<uint32_t>(v[1].bits) << 16);
+  };
   const __m128i a = _mm_set1_epi32(pair(x.a));
   const __m128i w = _mm_set1_epi32(pair(x.w));
   __m128 acc = _mm_set_ss(x.acc);
@@ -83,7 +90,8 @@ TEST(P2, EqualsTwoFmasThatFlushSubnormals) {
 }
 
 TEST(P2, EqualsVdpbf16ps) {
-  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vl")) GTEST_SKIP() << "no AVX512-BF16 here";
+  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vl"))
+    GTEST_SKIP() << "no AVX512-BF16 here";
   const uint64_t seed = 20240612;
   std::mt19937_64 random(seed);
   int64_t differing = 0;
@@ -94,8 +102,8 @@ TEST(P2, EqualsVdpbf16ps) {
   EXPECT_EQ(0, differing) << "seed " << seed;
 }
 
-// Exact results 2^-126 - j 2^-154. Kept as subnormals they would round to 2^-126 for j <= 16; the flush looks at 24
-// bits, which reach 2^-126 for j <= 8 only.
+// Exact results 2^-126 - j 2^-154. Kept as subnormals they would round to 2^-126 for j <= 16; the flush
+// looks at 24 bits, which reach 2^-126 for j <= 8 only.
 TEST(P2, FlushesWhatReachesTheSmallestNormalOnlyAsASubnormal) {
   for (int j = 0; j <= 40; ++j) {
     const float product = static_cast<float>(j) * 0x1p-80f;

@@ -1,4 +1,5 @@
-// Pair: two floats with nothing but the operations that numerics/functions.h asks of a vector type, for tests.
+// Pair: two floats with nothing but the operations that numerics/functions.h asks of a vector type, for
+// tests.
 #pragma once
 
 #include <cstdint>
@@ -47,11 +48,17 @@ inline Int operator&(Int a, Int b) { INVAR_LANES(Int, a.lane[i] & b.lane[i]); }
 inline Int operator|(Int a, Int b) { INVAR_LANES(Int, a.lane[i] | b.lane[i]); }
 inline Int operator^(Int a, Int b) { INVAR_LANES(Int, a.lane[i] ^ b.lane[i]); }
 template <int kBits>
-inline Int shl(Int a) { INVAR_LANES(Int, num::shl<kBits>(a.lane[i])); }
+inline Int shl(Int a) {
+  INVAR_LANES(Int, num::shl<kBits>(a.lane[i]));
+}
 template <int kBits>
-inline Int shr(Int a) { INVAR_LANES(Int, num::shr<kBits>(a.lane[i])); }
+inline Int shr(Int a) {
+  INVAR_LANES(Int, num::shr<kBits>(a.lane[i]));
+}
 template <int kBits>
-inline Int sar(Int a) { INVAR_LANES(Int, num::sar<kBits>(a.lane[i])); }
+inline Int sar(Int a) {
+  INVAR_LANES(Int, num::sar<kBits>(a.lane[i]));
+}
 #undef INVAR_LANES
 
 }  // namespace invar::pair_test

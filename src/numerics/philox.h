@@ -11,7 +11,8 @@ struct PhiloxWords {
   uint32_t word[4];
 };
 
-// Philox4x32-10 of a counter under a key. Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+// Philox4x32-10 of a counter under a key.
+// Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
 INVAR_INLINE PhiloxWords philox(uint64_t key, PhiloxWords counter) {
   uint32_t key0 = static_cast<uint32_t>(key);
   uint32_t key1 = static_cast<uint32_t>(key >> 32);
@@ -39,9 +40,9 @@ INVAR_INLINE PhiloxWords sampling_words(uint64_t seed, int64_t position, uint32_
 
 // NUM-GUMBEL: -ln(-ln(u)) with u = 1 - (h + 1/2) 2^-32, lane by lane for the integer companion of V.
 //
-// w = (k + 1/2) 2^-32 is rounded once to fp32, k = h in the lower half and 2^32 - 1 - h in the upper, so w <= 1/2
-// keeps its precision at both ends: -ln(u) is -log1p(-w), or -ln(w). Both are one log_core: (1 + f) 2^n is
-// 1 - w = (1 - w) 2^0 or (2 - 2w) 2^-1 in the first case, w in the second.
+// w = (k + 1/2) 2^-32 is rounded once to fp32, k = h in the lower half of its range and 2^32 - 1 - h in the
+// upper, so w <= 1/2 has its full precision at both ends: -ln(u) is -log1p(-w), or -ln(w). Both are one
+// log_core of (1 + f) 2^n, with the f and n that log1p and log would use.
 template <class V>
 INVAR_INLINE V gumbel(num::IntOf<V> h) {
   using I = num::IntOf<V>;

@@ -20,8 +20,12 @@ struct KnownAnswer {
 // Source: Random123's kat_vectors, philox4x32 with 10 rounds.
 const KnownAnswer kKnownAnswers[] = {
     {0, {{0, 0, 0, 0}}, {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}}},
-    {0xffffffffffffffff, {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}}, {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}}},
-    {0x299f31d0a4093822, {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}},
+    {0xffffffffffffffff,
+     {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}},
+     {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}}},
+    {0x299f31d0a4093822,
+     {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}},
+     {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}},
 };
 
 TEST(Philox, GivesTheKnownAnswersOfRandom123) {
@@ -87,10 +91,11 @@ TEST(Gumbel, FollowsItsDefinitionStaysAccurateAndHasTheRightMoments) {
   EXPECT_EQ(0, draws.differing);
   EXPECT_LT(draws.worst, 0x1p-22) << "error over max(1, |gumbel|)";
   const double mean = draws.sum / draws.count;
-  EXPECT_NEAR(0.5772156649, mean, 1e-4);                                                     // Euler's constant
-  EXPECT_NEAR(1.6449340668, draws.squares / draws.count - mean * mean, 1e-3);                // pi^2 / 6
+  EXPECT_NEAR(0.5772156649, mean, 1e-4);                                       // Euler's constant
+  EXPECT_NEAR(1.6449340668, draws.squares / draws.count - mean * mean, 1e-3);  // pi^2 / 6
   EXPECT_EQ(slow_tests() ? 0ull : 0xf05e24c95d9fdd20ull, draws.hash);
-  std::printf("gumbel max error %.3g, hash 0x%016llx\n", draws.worst, static_cast<unsigned long long>(draws.hash));
+  std::printf("gumbel max error %.3g, hash 0x%016llx\n", draws.worst,
+              static_cast<unsigned long long>(draws.hash));
 }
 
 TEST(Gumbel, NoiseOfAnIdIsAFunctionOfSeedPositionAndIdAlone) {

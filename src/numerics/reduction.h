@@ -11,8 +11,8 @@ inline constexpr int64_t kReductionThreads = 256;  // t: groups of 8 lanes, a GP
 inline constexpr int64_t kReductionWidth = 8;      // j: neighbouring elements, one 16-byte load of bf16
 inline constexpr int64_t kReductionLanes = kReductionThreads * kReductionWidth;
 
-// v[0] of the fold v[i] = v[i] + v[i + stride] for i < stride, strides count / 2, ..., 2, 1; count a power of two.
-// v: [count], overwritten.
+// v[0] of the fold v[i] = v[i] + v[i + stride] for i < stride, strides count / 2, ..., 2, 1; count a power
+// of two. v: [count], overwritten.
 INVAR_INLINE float reduction_fold(float* v, int64_t count) {
   for (int64_t stride = count / 2; stride > 0; stride /= 2)
     for (int64_t i = 0; i < stride; ++i) v[i] = v[i] + v[i + stride];
@@ -21,7 +21,8 @@ INVAR_INLINE float reduction_fold(float* v, int64_t count) {
 
 // The fold of all lanes. lanes: [2048], lane (t, j) at t * 8 + j, overwritten.
 INVAR_INLINE float reduction_total(float* lanes) {
-  for (int64_t t = 0; t < kReductionThreads; ++t) lanes[t] = reduction_fold(lanes + t * kReductionWidth, kReductionWidth);
+  for (int64_t t = 0; t < kReductionThreads; ++t)
+    lanes[t] = reduction_fold(lanes + t * kReductionWidth, kReductionWidth);
   for (int64_t group = 0; group < 8; ++group) lanes[group] = reduction_fold(lanes + group * 32, 32);
   return reduction_fold(lanes, 8);
 }

@@ -12,7 +12,8 @@ namespace {
 constexpr double kPi = 0x1.921fb54442d18p+1;
 
 // ln x for positive normal x, to about 2^-52: x = m 2^n with m in [sqrt(1/2), sqrt(2)), then
-// 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.172, by its series; the first term left out is below 2^-57 of the sum.
+// 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.172, by its series; the first term left out is below 2^-57 of
+// the sum.
 double log64(double x) {
   uint64_t bits = std::bit_cast<uint64_t>(x);
   const uint64_t offset = bits - 0x3fe6a09e667f3bcdull;  // the bits of sqrt(1/2)
@@ -27,7 +28,8 @@ double log64(double x) {
   return std::fma(n, 0x1.62e42fefa39efp-1, std::fma(n, 0x1.abc9e3b39803fp-56, series));
 }
 
-// e^x for |x| <= 700, to about 2^-52: x = n ln 2 + r, |r| <= 0.35, Taylor; the first term left out is below 2^-57.
+// e^x for |x| <= 700, to about 2^-52: x = n ln 2 + r, |r| <= 0.35, Taylor; the first term left out is below
+// 2^-57.
 double exp64(double x) {
   const double shifted = std::fma(x, 0x1.71547652b82fep+0, 0x1.8p52);
   const double n = shifted - 0x1.8p52;
@@ -106,9 +108,12 @@ Status check(const RopeConfig& config) {
     if (!in_range(config.beta_slow, 1e-6) || !in_range(config.beta_fast, config.beta_slow))
       return error("rotary embedding: expected 0 < beta_slow <= beta_fast, found {} and {}", config.beta_slow,
                    config.beta_fast);
-    if (!in_range(config.mscale, 0) || !in_range(config.mscale_all_dim, 0) || !in_range(config.attention_factor, 0))
-      return error("rotary embedding: expected mscale, mscale_all_dim and attention_factor of at least 0, "
-                   "found {}, {} and {}", config.mscale, config.mscale_all_dim, config.attention_factor);
+    if (!in_range(config.mscale, 0) || !in_range(config.mscale_all_dim, 0) ||
+        !in_range(config.attention_factor, 0))
+      return error(
+          "rotary embedding: expected mscale, mscale_all_dim and attention_factor of at least 0, "
+          "found {}, {} and {}",
+          config.mscale, config.mscale_all_dim, config.attention_factor);
   }
   return Ok{};
 }

@@ -25,13 +25,39 @@ const NamedConfig kConfigs[] = {
     {"smollm2", {.dim = 64, .theta = 10000}},
     {"qwen3", {.dim = 128, .theta = 1000000}},
     {"linear", {.dim = 96, .theta = 10000, .scaling = RopeScaling::kLinear, .factor = 4}},
-    {"llama3_8b", {.dim = 128, .theta = 500000, .scaling = RopeScaling::kLlama3, .factor = 8, .original_max_positions = 8192}},
-    {"llama3_1b", {.dim = 64, .theta = 500000, .scaling = RopeScaling::kLlama3, .factor = 32, .original_max_positions = 8192}},
-    {"qwen3_yarn", {.dim = 128, .theta = 1000000, .scaling = RopeScaling::kYarn, .factor = 4, .original_max_positions = 32768}},
-    {"deepseek_yarn", {.dim = 64, .theta = 10000, .scaling = RopeScaling::kYarn, .factor = 40,
-                       .original_max_positions = 4096, .mscale = 1, .mscale_all_dim = 0.707}},
-    {"yarn_no_truncate", {.dim = 64, .theta = 150000, .scaling = RopeScaling::kYarn, .factor = 32,
-                          .original_max_positions = 4096, .truncate = false}},
+    {"llama3_8b",
+     {.dim = 128,
+      .theta = 500000,
+      .scaling = RopeScaling::kLlama3,
+      .factor = 8,
+      .original_max_positions = 8192}},
+    {"llama3_1b",
+     {.dim = 64,
+      .theta = 500000,
+      .scaling = RopeScaling::kLlama3,
+      .factor = 32,
+      .original_max_positions = 8192}},
+    {"qwen3_yarn",
+     {.dim = 128,
+      .theta = 1000000,
+      .scaling = RopeScaling::kYarn,
+      .factor = 4,
+      .original_max_positions = 32768}},
+    {"deepseek_yarn",
+     {.dim = 64,
+      .theta = 10000,
+      .scaling = RopeScaling::kYarn,
+      .factor = 40,
+      .original_max_positions = 4096,
+      .mscale = 1,
+      .mscale_all_dim = 0.707}},
+    {"yarn_no_truncate",
+     {.dim = 64,
+      .theta = 150000,
+      .scaling = RopeScaling::kYarn,
+      .factor = 32,
+      .original_max_positions = 4096,
+      .truncate = false}},
 };
 
 // One value of the golden file: exact and rounded once, and as transformers has it.
@@ -47,7 +73,9 @@ std::vector<Golden> read_golden(const std::string& name) {
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("case " + name + " ")) continue;
     while (std::getline(file, line) && !line.starts_with("case")) {
-      const auto bits = [&](size_t at) { return static_cast<uint32_t>(std::stoul(line.substr(at, 8), nullptr, 16)); };
+      const auto bits = [&](size_t at) {
+        return static_cast<uint32_t>(std::stoul(line.substr(at, 8), nullptr, 16));
+      };
       values.push_back({num::as_float(bits(0)), num::as_float(bits(9))});
     }
   }
@@ -66,11 +94,13 @@ TEST(RopeTable, FrequenciesAreTheExactOnesRoundedOnce) {
     const std::vector<Golden> golden = read_golden(named.name);
     ASSERT_EQ(frequencies.value().inv_freq.size() + 1, golden.size());
     EXPECT_EQ(golden[0].exact, frequencies.value().attention_factor);
-    for (size_t i = 1; i < golden.size(); ++i) EXPECT_EQ(golden[i].exact, frequencies.value().inv_freq[i - 1]) << i - 1;
+    for (size_t i = 1; i < golden.size(); ++i)
+      EXPECT_EQ(golden[i].exact, frequencies.value().inv_freq[i - 1]) << i - 1;
   }
 }
 
-// transformers computes in fp32: a power, a division and, where frequencies are scaled, a few operations more.
+// transformers computes in fp32: a power, a division and, where frequencies are scaled, a few operations
+// more.
 TEST(RopeTable, FrequenciesAreThoseOfTransformersUpToItsRounding) {
   for (const NamedConfig& named : kConfigs) {
     SCOPED_TRACE(named.name);
@@ -111,10 +141,20 @@ TEST(RopeTable, ImpossibleParametersAreErrorsThatNameThem) {
   EXPECT_NE(message({.dim = 63, .theta = 10000}).find("found 63"), std::string::npos);
   EXPECT_NE(message({.dim = 64, .theta = 1}).find("rope_theta"), std::string::npos);
   EXPECT_NE(message({.dim = 64, .theta = nan}).find("rope_theta"), std::string::npos);
-  EXPECT_NE(message({.dim = 64, .theta = 1e4, .scaling = RopeScaling::kLinear, .factor = 0}).find("factor"), std::string::npos);
-  EXPECT_NE(message({.dim = 64, .theta = 1e4, .scaling = RopeScaling::kYarn, .factor = 2}).find("original_max"), std::string::npos);
-  EXPECT_NE(message({.dim = 64, .theta = 1e4, .scaling = RopeScaling::kLlama3, .factor = 2, .original_max_positions = 8192,
-                     .low_freq_factor = 4, .high_freq_factor = 4}).find("low_freq_factor"), std::string::npos);
+  EXPECT_NE(message({.dim = 64, .theta = 1e4, .scaling = RopeScaling::kLinear, .factor = 0}).find("factor"),
+            std::string::npos);
+  EXPECT_NE(
+      message({.dim = 64, .theta = 1e4, .scaling = RopeScaling::kYarn, .factor = 2}).find("original_max"),
+      std::string::npos);
+  EXPECT_NE(message({.dim = 64,
+                     .theta = 1e4,
+                     .scaling = RopeScaling::kLlama3,
+                     .factor = 2,
+                     .original_max_positions = 8192,
+                     .low_freq_factor = 4,
+                     .high_freq_factor = 4})
+                .find("low_freq_factor"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The operations that numerics/functions.h is written in, for one float. The list of them, and what a SIMD type
-// has to supply, is at the top of functions.h.
+// The operations that numerics/functions.h is written in, for one float. The list of them, and what a SIMD
+// type has to supply, is at the top of functions.h.
 //
 // An integer vector is uint32_t here: addition and shifts wrap, nothing is undefined.
 #pragma once

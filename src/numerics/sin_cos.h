@@ -1,5 +1,5 @@
-// sin and cos of any fp32, for rotary tables: scalar, in binary64 with an integer reduction. Contract ids NUM-SIN,
-// NUM-COS (docs/numerics.md).
+// sin and cos of any fp32, for rotary tables: scalar, in binary64 with an integer reduction. Contract ids
+// NUM-SIN, NUM-COS (docs/numerics.md).
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ struct ReducedAngle {
   uint32_t quadrant;  // modulo 4
 };
 
-// Payne and Hanek's reduction: x = m 2^s with a 24-bit integer m, and of 2/pi only the 96 bits matter that make
-// m 2^s 2/pi modulo 4 to 2^-70. finite x.
+// Payne and Hanek's reduction: x = m 2^s with a 24-bit integer m, and of 2/pi only the 96 bits matter that
+// make m 2^s 2/pi modulo 4 to 2^-70. finite x.
 INVAR_INLINE ReducedAngle reduce_angle(float x) {
   // 32 zeros, then the binary digits of 2/pi.
   constexpr uint32_t kTwoOverPi[8] = {0,          0xa2f9836e, 0x4e441529, 0xfc2757d1,
