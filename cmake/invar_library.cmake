@@ -73,3 +73,20 @@ function(invar_tests name)
   gtest_discover_tests(${name}_tests TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
   add_dependencies(tests ${name}_tests)
 endfunction()
+
+# invar_benches(<dir> LINK targets...)
+#
+# One program build/benches/<name> for each <dir>/<name>.cc; only the target `benches` builds them.
+function(invar_benches dir)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.cc)
+  add_custom_target(benches)
+  foreach(source IN LISTS sources)
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(bench_${name} EXCLUDE_FROM_ALL ${source})
+    target_link_libraries(bench_${name} PRIVATE ${ARG_LINK})
+    set_target_properties(bench_${name} PROPERTIES OUTPUT_NAME ${name}
+                                                   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/benches)
+    add_dependencies(benches bench_${name})
+  endforeach()
+endfunction()

@@ -144,6 +144,7 @@ class Bans(TidyTest):
     def test_an_instruction_set_by_attribute_is_found(self):
         self.expect_code("src/base/a.cc", '__attribute__((target("avx512f"))) void f();', "isa-by-name")
         self.expect_code("src/base/a.cc", '#pragma GCC target("avx2")', "isa-by-name")
+        self.expect_code("bench/a.cc", '#pragma GCC target("avx2")')
 
     def test_float_atomics_are_found(self):
         self.expect_code("src/base/a.cc", "std::atomic<float> sum;", "float-atomic")
@@ -178,8 +179,8 @@ class Bans(TidyTest):
         self.expect_code("src/base/a.cc", "std::random_device device;", "random")
         self.expect_code("src/base/a_test.cc", "std::random_device device;")
         self.expect_code("src/base/a_test.cc", "int r = rand();", "random")
-        self.expect_code("src/base/a.cc", "std::normal_distribution<float> draw;", "distribution")
-        self.expect_code("src/base/a_test.cc", "std::normal_distribution<float> draw;")
+        self.expect_code("src/model/a.cc", "std::normal_distribution<float> draw;", "distribution")
+        self.expect_code("src/model/a_test.cc", "std::normal_distribution<float> draw;")
 
     def test_clocks_outside_their_port_are_found(self):
         for call in ("std::chrono::steady_clock::now()", "system_clock::now()", "time(nullptr)", "__rdtsc()"):

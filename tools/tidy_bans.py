@@ -67,7 +67,7 @@ BANS = [
          lambda s: is_build_file(s) and s.path != "cmake/fp_flags.cmake",
          "floating-point and instruction-set flags live in cmake/fp_flags.cmake alone"),
     _ban("isa-by-name", r"__attribute__\s*\(\(\s*(__)?target\b|\[\[\s*gnu::target|#\s*pragma\s+GCC\s+target",
-         _cpp, "an instruction set comes from the file's name (*_avx2.cc, *_avx512.cc), not from an attribute"),
+         lambda s: s.is_cpp and not s.path.startswith("bench/"), "an instruction set comes from the file's name (*_avx2.cc, *_avx512.cc), not from an attribute"),
     _ban("float-atomic",
          r"\batomic(_ref)?\s*<\s*(float|double|long\s+double|bf16|half|__half|__nv_bfloat16)\b"
          r"|\b(red|atom)\b[.\w:]*\.add\.[.\w:]*(f16|f32|f64|bf16)|\batomicAdd\s*\(\s*(\(\s*)?(float|double)",
@@ -92,8 +92,7 @@ BANS = [
          "every draw comes from a seed (numerics/philox.h)"),
     _ban("distribution", r"\b(uniform_real|uniform_int|normal|bernoulli|exponential|discrete|gamma)_distribution\b"
          r"|\bstd::s(huffle|ample)\b",
-         lambda s: s.is_cpp and not s.is_test,
-         "its results differ between standard libraries; draw from numerics/philox.h"),
+         _numeric, "its results differ between standard libraries; draw from numerics/philox.h"),
     _ban("clock",
          r"\b(system|steady|high_resolution)_clock\b|\bgettimeofday\b|\bclock_gettime\b|\b__rdtscp?\b"
          r"|(?<![\w.:>])(std::)?time\s*\(\s*(nullptr|NULL|0|&)|(?<![\w.:>])(std::)?clock\s*\(\s*\)"
