@@ -222,6 +222,7 @@ class Form(TidyTest):
         self.expect({"src/base/a.cc": "int a;\n" * 601}, "src/base/a.cc:600: file-length")
         self.expect_code("src/base/a.cc", "// " + "x" * 117)
         self.expect_code("src/base/a.cc", "// " + "x" * 118, "line-length")
+        self.expect_code("tools/oracle/a.py", "# " + "x" * 119)
         body = "namespace a {\nint f(int x) {\n" + "  if (x) { x++; }\n" * 68 + "}\n}\n"
         self.expect({"src/base/a.cc": body})
         longer = body.replace("x++; }\n}", "x++; }\n\n}")
