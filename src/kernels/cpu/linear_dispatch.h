@@ -20,6 +20,7 @@ static void linear_rows(const LinearTileArgs& args) {
   if constexpr (kRows > 0) {
     if (args.rows != kRows) return linear_rows<Kernel, kRows - 1>(args);
     constexpr int kPanels = Kernel::panels(kRows);
+    if (args.panels <= kPanels) return linear_block<Kernel, kRows, kPanels>(args);
     const int blocks = (args.panels + kPanels - 1) / kPanels;
     for (int block = 0; block < blocks; ++block) {
       const int begin = args.panels * block / blocks;

@@ -78,11 +78,12 @@ class Run {
 
   void pack(int64_t row_tile) const {
     const Range rows(args_.rows, plan_.row_tiles, row_tile);
-    tile_.pack_rows({.x = args_.x + rows.begin * args_.x_stride,
-                     .x_stride = args_.x_stride,
-                     .k = weight_.k,
-                     .rows = rows.size(),
-                     .out = packed_rows(rows.begin, rows.size(), 0)});
+    for (int64_t k = 0; k < weight_.k; k += plan_.k_chunk)
+      tile_.pack_rows({.x = args_.x + rows.begin * args_.x_stride + k,
+                       .x_stride = args_.x_stride,
+                       .k = std::min(plan_.k_chunk, weight_.k - k),
+                       .rows = rows.size(),
+                       .out = packed_rows(rows.begin, k)});
   }
 
   int64_t row_tiles() const { return plan_.row_tiles; }
@@ -110,13 +111,16 @@ class Run {
   }
 
  private:
-  std::byte* packed_rows(int64_t row_begin, int64_t rows, int64_t k) const {
-    return packed_ + (row_begin * weight_.k_padded() + rows * k) * tile_.row_bytes;
+  int64_t chunk_size(int64_t k) const { return std::min(plan_.k_chunk, weight_.k_padded() - k); }
+
+  // Packed activations lie chunk by chunk, [chunks, rows, chunk size], so that a pass over the rows is one stream.
+  std::byte* packed_rows(int64_t row_begin, int64_t k) const {
+    return packed_ + (args_.rows * k + row_begin * chunk_size(k)) * tile_.row_bytes;
   }
 
   // One chunk of k for all row tiles of an item: every chain goes on from acc.
   void chunk(int64_t k, const Range& panels, const Range& tiles, float* acc, std::byte* expanded) const {
-    const int64_t size = std::min(plan_.k_chunk, weight_.k_padded() - k);
+    const int64_t size = chunk_size(k);
     const bf16* packed = weight_.panel(panels.begin) + k * kPanel;
     const int64_t packed_stride = kPanel * weight_.k_padded();
     LinearTileArgs call = {.weights = reinterpret_cast<const std::byte*>(packed),
@@ -134,10 +138,22 @@ class Run {
     }
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
       const Range rows(args_.rows, plan_.row_tiles, t);
-      call.x = packed_rows(rows.begin, rows.size(), k);
+      call.x = packed_rows(rows.begin, k);
       call.rows = static_cast<int>(rows.size());
+      if (k + size == weight_.k_padded() && tiles.size() > 1) prefetch_output(rows, panels.begin * kPanel);
       tile_.run(call);
       call.acc += rows.size() * call.acc_stride;
+    }
+  }
+
+  // Output rows lie far apart, a few lines each: their misses pass while the tile is computed.
+  void prefetch_output(const Range& rows, int64_t n) const {
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+      const int64_t at = r * args_.out_stride + n;
+      const std::byte* line = args_.out_bf16 != nullptr ? reinterpret_cast<const std::byte*>(args_.out_bf16 + at)
+                                                        : reinterpret_cast<const std::byte*>(args_.out_f32 + at);
+      const int lines = args_.out_bf16 != nullptr ? 2 : 4;  // of 48 outputs
+      for (int i = 0; i < lines; ++i) __builtin_prefetch(line + 64 * i, 1);
     }
   }
 

@@ -54,17 +54,22 @@ struct FmaFewAvx512 {
     const std::byte* line = args.weights;
     for (int64_t k = 0; k < args.k; k += 16, x += 16 * kRows) {
       for (int i = 0; i < 16; i += 2, line += 64) {
+        __m512i pair[kPanels];
 #pragma GCC unroll 8
-        for (int p = 0; p < kPanels; ++p) {
-          const __m512i pair = _mm512_load_si512(line + p * args.weight_stride);
-          const __m512 odd = _mm512_castsi512_ps(_mm512_and_si512(pair, _mm512_set1_epi32(0xffff0000)));
-          const __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
+        for (int p = 0; p < kPanels; ++p) pair[p] = _mm512_load_si512(line + p * args.weight_stride);
+#pragma GCC unroll 2
+        for (int odd = 1; odd >= 0; --odd) {
+          __m512 weight[kPanels];
+#pragma GCC unroll 8
+          for (int p = 0; p < kPanels; ++p)
+            weight[p] = _mm512_castsi512_ps(odd == 1 ? _mm512_and_si512(pair[p], _mm512_set1_epi32(0xffff0000))
+                                                     : _mm512_slli_epi32(pair[p], 16));
 #pragma GCC unroll 16
-          for (int r = 0; r < kRows; ++r)
-            acc[r][p] = _mm512_fmadd_ps(_mm512_set1_ps(x[16 * r + i + 1]), odd, acc[r][p]);
-#pragma GCC unroll 16
-          for (int r = 0; r < kRows; ++r)
-            acc[r][p] = _mm512_fmadd_ps(_mm512_set1_ps(x[16 * r + i]), even, acc[r][p]);
+          for (int r = 0; r < kRows; ++r) {
+            const __m512 a = _mm512_set1_ps(x[16 * r + i + odd]);
+#pragma GCC unroll 8
+            for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_fmadd_ps(a, weight[p], acc[r][p]);
+          }
         }
       }
     }
@@ -81,11 +86,20 @@ struct FmaManyAvx512 {
   [[gnu::noinline]] static void run(const LinearTileArgs& args) {
     __m512 acc[kRows][kPanels];
     load_acc_avx512(args, acc);
+    // The next tile's accumulators and, a tile ahead, its activations: both follow on this one's, see linear_driver.cc.
+    if (!args.first) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
+        for (int p = 0; p < kPanels; ++p)
+          _mm_prefetch(args.acc + (kRows + r) * args.acc_stride + 16 * p, _MM_HINT_T0);
+    }
     const float* x = reinterpret_cast<const float*>(args.x);
     const float* w = reinterpret_cast<const float*>(args.weights);
     const int64_t stride = args.weight_stride / static_cast<int64_t>(sizeof(float));
     for (int64_t k = 0; k < args.k; k += 16, x += 16 * kRows) {
       for (int i = 0; i < 16; i += 2, w += 32) {
+        _mm_prefetch(x + 16 * kRows * 8 + i * kRows, _MM_HINT_T0);
 #pragma GCC unroll 2
         for (int odd = 1; odd >= 0; --odd) {
           __m512 weight[kPanels];
