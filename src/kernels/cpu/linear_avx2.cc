@@ -67,9 +67,11 @@ struct Few {
     const float* x = reinterpret_cast<const float*>(args.x);
     const std::byte* line = args.weights;
     for (int64_t k = 0; k < args.k; k += 16, x += 16 * kRows) {
+      const int64_t ahead = linear_prefetch_bytes(args, k, kPanels);
       for (int i = 0; i < 16; i += 2, line += 64) {
 #pragma GCC unroll 8
         for (int h = 0; h < 2 * kPanels; ++h) {
+          if (h % 2 == 0) _mm_prefetch(line + h / 2 * args.weight_stride + ahead, _MM_HINT_T0);
           const __m256i pairs = load_half(line + h / 2 * args.weight_stride, h % 2);
           const __m256 odd = odd_of(pairs), even = even_of(pairs);
 #pragma GCC unroll 8

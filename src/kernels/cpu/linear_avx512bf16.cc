@@ -16,10 +16,14 @@ struct Dp {
     const std::byte* x = args.x;
     const std::byte* line = args.weights;
     for (int64_t k = 0; k < args.k; k += 16, x += 32 * kRows) {
+      const int64_t ahead = linear_prefetch_bytes(args, k, kPanels);
       for (int i = 0; i < 8; ++i, line += 64) {
         __m512i weight[kPanels];
 #pragma GCC unroll 8
-        for (int p = 0; p < kPanels; ++p) weight[p] = _mm512_load_si512(line + p * args.weight_stride);
+        for (int p = 0; p < kPanels; ++p) {
+          weight[p] = _mm512_load_si512(line + p * args.weight_stride);
+          _mm_prefetch(line + p * args.weight_stride + ahead, _MM_HINT_T0);
+        }
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
           int32_t pair;

@@ -33,6 +33,13 @@ static void linear_rows(const LinearTileArgs& args) {
   }
 }
 
+// How far ahead of its line at k a kernel that streams `panels` packed panels prefetches: 24 lines, at the end of the
+// panels the first lines of the next as many.
+static inline int64_t linear_prefetch_bytes(const LinearTileArgs& args, int64_t k, int panels) {
+  constexpr int64_t kLines = 24;
+  return kLines * 64 + (k + 2 * kLines < args.k ? 0 : (panels - 1) * args.weight_stride);
+}
+
 template <class Kernel>
 static void linear_run(const LinearTileArgs& args) {
   linear_rows<Kernel, Kernel::kRowsMax>(args);

@@ -44,7 +44,7 @@ static inline void store_acc_avx512(const LinearTileArgs& args, const __m512 (&a
 // Weights straight from the packed panels, converted in registers: for few rows, where reading them is the cost.
 struct FmaFewAvx512 {
   static constexpr int kRowsMax = 16;
-  static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 6 ? 4 : rows <= 12 ? 2 : 1; }
+  static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 5 ? 4 : rows <= 8 ? 3 : rows <= 12 ? 2 : 1; }
 
   template <int kRows, int kPanels>
   [[gnu::noinline]] static void run(const LinearTileArgs& args) {
@@ -53,10 +53,14 @@ struct FmaFewAvx512 {
     const float* x = reinterpret_cast<const float*>(args.x);
     const std::byte* line = args.weights;
     for (int64_t k = 0; k < args.k; k += 16, x += 16 * kRows) {
+      const int64_t ahead = linear_prefetch_bytes(args, k, kPanels);
       for (int i = 0; i < 16; i += 2, line += 64) {
         __m512i pair[kPanels];
 #pragma GCC unroll 8
-        for (int p = 0; p < kPanels; ++p) pair[p] = _mm512_load_si512(line + p * args.weight_stride);
+        for (int p = 0; p < kPanels; ++p) {
+          pair[p] = _mm512_load_si512(line + p * args.weight_stride);
+          _mm_prefetch(line + p * args.weight_stride + ahead, _MM_HINT_T0);
+        }
 #pragma GCC unroll 2
         for (int odd = 1; odd >= 0; --odd) {
           __m512 weight[kPanels];
