@@ -129,12 +129,12 @@ void bench(const Options& options, Queue& queue, const Ceilings& ceilings, int64
     });
     const double bytes = static_cast<double>(count * shape.n * shape.k) * 2;
     const double flop = bytes * static_cast<double>(rows);
-    const bool few = rows <= 16;
-    std::printf("%-5s %-10s %2dt %5ld x [%5ld, %4ld] %9.1f us %7.1f GB/s %7.1f GFLOP/s  best %9.1f us: read %3.0f%%  flop %3.0f%%%s\n",
+    const double us = 1e6 / static_cast<double>(count);
+    std::printf("%-5s %-10s %dt %4ld x [%5ld, %4ld] %9.1f us %6.1f GB/s %6.1f GFLOP/s",
                 profile_name(queue.profile()).data(), tier_name(queue.tier()).data(), queue.pool().threads(), rows,
-                shape.n, shape.k, time.median_s / static_cast<double>(count) * 1e6, bytes / time.median_s * 1e-9,
-                flop / time.median_s * 1e-9, time.best_s / static_cast<double>(count) * 1e6,
-                bytes / time.best_s / ceilings.read * 100, flop / time.best_s / ceilings.flops * 100, few ? "  (weights from memory)" : "");
+                shape.n, shape.k, time.median_s * us, bytes / time.median_s * 1e-9, flop / time.median_s * 1e-9);
+    std::printf(" | best %9.1f us: read %3.0f%% flop %3.0f%%\n", time.best_s * us,
+                bytes / time.best_s / ceilings.read * 100, flop / time.best_s / ceilings.flops * 100);
   }
 }
 

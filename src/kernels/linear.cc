@@ -42,9 +42,9 @@ void pack_panel(const std::array<const bf16*, kPanel>& rows, int64_t k, bf16* ou
     for (int64_t n = 0; n < kPanel; ++n) out[(k / 2 * kPanel + n) * 2] = rows[n][k - 1];
 }
 
-// Whether two FMAs are a faster way to the bits of one vdpbf16ps. Intel (measured on Sapphire Rapids) issues a vdpbf16ps
-// of 512 bits every second cycle, half the FLOP of its FMAs; AMD (measured on Zen 4) twice the FLOP of its FMAs. The
-// vendor decides and not a measurement, so that the choice is the same in every run.
+// Whether two FMAs are a faster way to the bits of one vdpbf16ps. Intel (measured on Sapphire Rapids) issues a
+// vdpbf16ps of 512 bits every second cycle, half the FLOP of its FMAs; AMD (measured on Zen 4) twice the FLOP of its
+// FMAs. The vendor decides and not a measurement, so that the choice is the same in every run.
 bool fma_beats_dpbf16() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx && ecx == signature_INTEL_ecx;

@@ -40,7 +40,7 @@ class Random {
       case Values::kCancelling: return {static_cast<uint16_t>(0x3f7e + below(3) + 0x8000 * below(2))};
       case Values::kSubnormal:
         // Products around 2^-126 and far below, subnormal operands among them.
-        return below(3) == 0 ? with_exponent(0) : below(2) == 0 ? with_exponent(1 + below(60)) : with_exponent(60 + below(8));
+        return with_exponent(below(3) == 0 ? 0 : below(2) == 0 ? 1 + below(60) : 60 + below(8));
       case Values::kSpecials: {
         constexpr uint16_t kRare[] = {0x7f80, 0xff80, 0x7fc0, 0x7f81, 0xffff, 0x8000, 0x0001, 0x807f, 0x7f7f, 0xff7f};
         return below(100) == 0 ? bf16{kRare[below(10)]} : with_exponent(110 + below(16));
@@ -81,7 +81,8 @@ struct Problem {
     const WeightRows blocks[] = {{w.data(), first}, {w.data() + first * shape.k, shape.n - first}};
     weight = pack_weight(blocks, shape.k);
     bias.resize(static_cast<size_t>(shape.n));
-    for (float& value : bias) value = to_float(random.draw(values == Values::kSpecials ? Values::kNormal : values)) * 1.25f;
+    const Values finite = values == Values::kSpecials ? Values::kNormal : values;
+    for (float& value : bias) value = to_float(random.draw(finite)) * 1.25f;
   }
 
   Shape shape;

@@ -14,8 +14,8 @@ namespace invar {
 // a multiply-add. One thread. The tier must be supported and not ref.
 double peak_fma_loop(Tier tier, int64_t iterations);
 
-// Reads every byte once, in 8 ascending streams (one alone keeps fewer misses in flight). Returns a value that depends on all of
-// them. One thread. data is 64-byte aligned, bytes a multiple of 1024.
+// Reads every byte once, in 8 ascending streams (one alone keeps fewer misses in flight). Returns a value that depends
+// on all of them. One thread. data is 64-byte aligned, bytes a multiple of 1024.
 uint64_t stream_read(const std::byte* data, int64_t bytes);
 
 }  // namespace invar

@@ -97,7 +97,8 @@ static inline __m512 h16_step_avx512(__m512 c, const H16Row& row, const H16Weigh
   const __m512i majority = _mm512_ternarylogic_epi32(terms, c_term, sum, 0xe8);
   const __m512i negative = _mm512_srai_epi32(majority, 31);
   const __m512i magnitude = _mm512_sub_epi32(_mm512_xor_si512(sum, negative), negative);
-  const __m512 unit = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(254 + 25 - 127)), 23));
+  const __m512 unit =
+      _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(254 + 25 - 127)), 23));
   const __m512 absolute =
       _mm512_mul_ps(_mm512_cvt_roundepu32_ps(magnitude, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC), unit);
   __m512 result = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(  // absolute | (majority & sign bit)

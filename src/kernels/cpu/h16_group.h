@@ -32,15 +32,15 @@ struct alignas(32) H16Row {
 
 // The vector steps compute exactly for exponents E of NUM-H16 in [-101, 125], biased by 254 as sums of two fields:
 //   - 2^(25-E) and 2^(E-25) are normal fp32 numbers, and so is every non-zero result, a multiple of 2^(E-25) >= 2^-126;
-//   - a product is below 2^(E+2) <= 2^127; where its fp32 rounding is not exact it is below 2^-133, so its term is zero;
+//   - a product is below 2^(E+2) <= 2^127; where its fp32 rounding is inexact it is below 2^-133, its term is zero;
 //   - a term is at most 255^2 2^11 in units of 2^(E-25), so 16 of them, 2130739200, fit in int32. With c's term of at
 //     most 2^26 - 4 they may not: that last sum is taken in 33 bits.
 // Every other lane goes to h16_lanes.
 constexpr int32_t kH16Low = 254 - 101;
 constexpr int32_t kH16High = 254 + 125;
 
-// result[n] = H16(c[n]; row, weights[., n]) for each n whose bit is set in `lanes`; others are left alone. Scalar code of
-// the contract, for the lanes with an exponent out of the range above.
+// result[n] = H16(c[n]; row, weights[., n]) for each n whose bit is set in `lanes`; others are left alone. Scalar code
+// of the contract, for the lanes with an exponent out of the range above. c, result: [16].
 void h16_lanes(uint32_t lanes, const float* c, const H16Row& row, const H16Weights& weights, float* result);
 
 }  // namespace invar
