@@ -79,10 +79,10 @@ double fma_peak_gflops(ThreadPool& pool, Tier tier) {
   double best = 1e9;
   for (int i = 0; i < 200; ++i)
     best = std::min(best, seconds_of(1, [&] {
-      pool.parallel_for(pool.threads(), [&](int64_t, int64_t, int) {
-        sink = wide ? fma_chains_avx512(kSteps) : fma_chains_avx2(kSteps);
-      });
-    }));
+                      pool.parallel_for(pool.threads(), [&](int64_t, int64_t, int) {
+                        sink = wide ? fma_chains_avx512(kSteps) : fma_chains_avx2(kSteps);
+                      });
+                    }));
   const double flops = static_cast<double>(kSteps * pool.threads()) * (wide ? 24 * 16 : 12 * 8) * 2;
   return flops / best * 1e-9;
 }
@@ -111,9 +111,13 @@ struct Model {
 // A cache of `sequences` sequences of `length` positions in shuffled pages, and queries for all of them.
 struct Setup {
   Setup(const Model& m, int64_t page_size, int64_t sequences, int64_t length, int64_t rows)
-      : layout{m.kv_heads, m.dim, page_size}, pages_each((length + page_size - 1) / page_size),
-        k(sequences * pages_each * layout.page_elements()), v(k.size()),
-        q(sequences * rows * m.heads * m.dim), out(q.size()), table(static_cast<std::size_t>(sequences * pages_each)) {
+      : layout{m.kv_heads, m.dim, page_size},
+        pages_each((length + page_size - 1) / page_size),
+        k(sequences * pages_each * layout.page_elements()),
+        v(k.size()),
+        q(sequences * rows * m.heads * m.dim),
+        out(q.size()),
+        table(static_cast<std::size_t>(sequences * pages_each)) {
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
     for (Buffer<bf16>* b : {&k, &v, &q})
@@ -123,8 +127,16 @@ struct Setup {
     for (int64_t s = 0; s < sequences; ++s)
       chunks.push_back({s * rows, rows, length - rows, table.data() + s * pages_each});
     const int64_t width = m.heads * m.dim;
-    args = {.q = q.data(), .out = out.data(), .q_stride = width, .out_stride = width, .k_pages = k.data(),
-            .v_pages = v.data(), .layout = layout, .heads = m.heads, .scale = 0.125f, .chunks = chunks};
+    args = {.q = q.data(),
+            .out = out.data(),
+            .q_stride = width,
+            .out_stride = width,
+            .k_pages = k.data(),
+            .v_pages = v.data(),
+            .layout = layout,
+            .heads = m.heads,
+            .scale = 0.125f,
+            .chunks = chunks};
   }
   KvLayout layout;
   int64_t pages_each;
@@ -137,9 +149,12 @@ struct Setup {
 void prefill(Queue& queue, const Model& m, int64_t tokens, double peak) {
   Setup setup(m, 64, 1, tokens, tokens);
   const double seconds = measure([&] { attention(queue, setup.args); });
-  const double flop = 4.0 * static_cast<double>(m.heads * m.dim) * static_cast<double>(tokens * (tokens + 1) / 2);
-  fmt::print("prefill {:>5} tokens, {}/{} heads x {}: {:9.1f} us  {:7.2f} GFLOP/s  {:5.1f} % of the FMA peak\n", tokens,
-             m.heads, m.kv_heads, m.dim, seconds * 1e6, flop / seconds * 1e-9, flop / seconds * 1e-9 / peak * 100);
+  const double flop =
+      4.0 * static_cast<double>(m.heads * m.dim) * static_cast<double>(tokens * (tokens + 1) / 2);
+  fmt::print(
+      "prefill {:>5} tokens, {}/{} heads x {}: {:9.1f} us  {:7.2f} GFLOP/s  {:5.1f} % of the FMA peak\n",
+      tokens, m.heads, m.kv_heads, m.dim, seconds * 1e6, flop / seconds * 1e-9,
+      flop / seconds * 1e-9 / peak * 100);
 }
 
 void decode(Queue& queue, const Model& m, int64_t sequences, int64_t length, int64_t page_size) {
@@ -147,9 +162,11 @@ void decode(Queue& queue, const Model& m, int64_t sequences, int64_t length, int
   const double seconds = measure([&] { attention(queue, setup.args); });
   const double bytes = 4.0 * static_cast<double>(m.kv_heads * m.dim * length * sequences);
   const double read = read_gbs(queue.pool(), setup.k, static_cast<int64_t>(bytes) / 2);
-  fmt::print("decode {:>2} x {:>5} positions, {}/{} heads x {}, page {:>3}: {:9.1f} us  {:6.2f} GB/s  {:5.1f} % of reading\n",
-             sequences, length, m.heads, m.kv_heads, m.dim, page_size, seconds * 1e6, bytes / seconds * 1e-9,
-             bytes / seconds * 1e-9 / read * 100);
+  fmt::print(
+      "decode {:>2} x {:>5} positions, {}/{} heads x {}, page {:>3}: {:9.1f} us  {:6.2f} GB/s  {:5.1f} % of "
+      "reading\n",
+      sequences, length, m.heads, m.kv_heads, m.dim, page_size, seconds * 1e6, bytes / seconds * 1e-9,
+      bytes / seconds * 1e-9 / read * 100);
 }
 
 }  // namespace

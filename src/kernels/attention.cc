@@ -17,7 +17,8 @@ void check_layout(const KvLayout& layout, const bf16* k_pages, const bf16* v_pag
   INVAR_CHECK(layout.head_dim > 0 && layout.head_dim % 16 == 0, "head_dim = {}, not a multiple of 16",
               layout.head_dim);
   const int64_t size = layout.page_size;
-  INVAR_CHECK(size == 16 || size == 32 || size == 64 || size == 128, "page_size = {}, not 16, 32, 64 or 128", size);
+  INVAR_CHECK(size == 16 || size == 32 || size == 64 || size == 128, "page_size = {}, not 16, 32, 64 or 128",
+              size);
   INVAR_CHECK(reinterpret_cast<std::uintptr_t>(k_pages) % kPageAlignment == 0 &&
                   reinterpret_cast<std::uintptr_t>(v_pages) % kPageAlignment == 0,
               "pages at {} and {} are not aligned to {} bytes", static_cast<const void*>(k_pages),
@@ -27,7 +28,8 @@ void check_layout(const KvLayout& layout, const bf16* k_pages, const bf16* v_pag
 void check_chunks(std::span<const SequenceChunk> chunks) {
   for (const SequenceChunk& chunk : chunks) {
     INVAR_CHECK(chunk.rows >= 1 && chunk.row_begin >= 0 && chunk.position_begin >= 0,
-                "row_begin = {}, rows = {}, position_begin = {}", chunk.row_begin, chunk.rows, chunk.position_begin);
+                "row_begin = {}, rows = {}, position_begin = {}", chunk.row_begin, chunk.rows,
+                chunk.position_begin);
     INVAR_CHECK(chunk.pages != nullptr, "a chunk without a block table");
   }
 }
@@ -36,7 +38,8 @@ void check_chunks(std::span<const SequenceChunk> chunks) {
 // Zen 5 issue twice the FLOP of their FMAs. The vendor decides, so that the choice is the same in every run.
 bool fma_is_faster() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx && ecx == signature_INTEL_ecx;
+  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx &&
+         ecx == signature_INTEL_ecx;
 }
 
 cpu::AttentionKernels kernels_of(Tier tier, Profile profile) {
@@ -60,8 +63,8 @@ void kv_write(Queue& queue, const KvWriteArgs& args) {
 void attention(Queue& queue, const AttentionArgs& args) {
   check_layout(args.layout, args.k_pages, args.v_pages);
   check_chunks(args.chunks);
-  INVAR_CHECK(args.heads > 0 && args.heads % args.layout.kv_heads == 0, "heads = {}, kv_heads = {}", args.heads,
-              args.layout.kv_heads);
+  INVAR_CHECK(args.heads > 0 && args.heads % args.layout.kv_heads == 0, "heads = {}, kv_heads = {}",
+              args.heads, args.layout.kv_heads);
   const int64_t width = args.heads * args.layout.head_dim;
   INVAR_CHECK(args.q_stride >= width && args.out_stride >= width, "q_stride = {}, out_stride = {}, H D = {}",
               args.q_stride, args.out_stride, width);

@@ -61,7 +61,8 @@ Sequence make_sequence(const Shape& shape, int64_t length, Values values, uint64
   switch (values) {
     case Values::kNormal: return {length, fill(q, plain), fill(kv, plain), fill(kv, plain)};
     case Values::kLargeScores: return {length, fill(q, large), fill(kv, large), fill(kv, plain)};
-    case Values::kEqualScores: return {length, fill(q, [] { return 0.5f; }), fill(kv, [] { return -1.0f; }), fill(kv, plain)};
+    case Values::kEqualScores:
+      return {length, fill(q, [] { return 0.5f; }), fill(kv, [] { return -1.0f; }), fill(kv, plain)};
     case Values::kTiny: return {length, fill(q, tiny), fill(kv, tiny), fill(kv, tiny)};
   }
   return {};
@@ -98,8 +99,14 @@ class Cache {
   void write(Queue& queue, const std::vector<Sequence>& sequences, const std::vector<Part>& parts) {
     const Step step = gather(sequences, parts);
     const bf16* k = step.qkv.data() + q_width();
-    kv_write(queue, {.k = k, .v = k + kv_width(), .k_stride = stride(), .v_stride = stride(), .k_pages = k_.data(),
-                     .v_pages = v_.data(), .layout = layout_, .chunks = step.chunks});
+    kv_write(queue, {.k = k,
+                     .v = k + kv_width(),
+                     .k_stride = stride(),
+                     .v_stride = stride(),
+                     .k_pages = k_.data(),
+                     .v_pages = v_.data(),
+                     .layout = layout_,
+                     .chunks = step.chunks});
   }
 
   // outs[i]: [L, H, D] of sequence i.
@@ -115,9 +122,16 @@ class Cache {
     const Step step = gather(sequences, parts);
     const int64_t out_stride = q_width() + 16;
     std::vector<bf16> out(static_cast<std::size_t>(step.rows * out_stride));
-    attend(AttentionArgs{.q = step.qkv.data(), .out = out.data(), .q_stride = stride(), .out_stride = out_stride,
-                         .k_pages = k_.data(), .v_pages = v_.data(), .layout = layout_, .heads = shape_.heads,
-                         .scale = kScale, .chunks = step.chunks});
+    attend(AttentionArgs{.q = step.qkv.data(),
+                         .out = out.data(),
+                         .q_stride = stride(),
+                         .out_stride = out_stride,
+                         .k_pages = k_.data(),
+                         .v_pages = v_.data(),
+                         .layout = layout_,
+                         .heads = shape_.heads,
+                         .scale = kScale,
+                         .chunks = step.chunks});
     for (std::size_t i = 0; i < parts.size(); ++i)
       for (int64_t r = 0; r < parts[i].rows; ++r)
         std::copy_n(out.data() + (step.chunks[i].row_begin + r) * out_stride, q_width(),
@@ -165,7 +179,8 @@ using Outputs = std::vector<std::vector<bf16>>;
 
 Outputs empty_outputs(const Shape& shape, const std::vector<Sequence>& sequences) {
   Outputs outs;
-  for (const Sequence& s : sequences) outs.emplace_back(static_cast<std::size_t>(s.length * shape.heads * shape.dim));
+  for (const Sequence& s : sequences)
+    outs.emplace_back(static_cast<std::size_t>(s.length * shape.heads * shape.dim));
   return outs;
 }
 
@@ -198,13 +213,13 @@ Outputs run(const Shape& shape, const std::vector<Sequence>& sequences, const Se
 }
 
 std::string describe(const Shape& shape, const Setting& s) {
-  return fmt::format("H {} G {} D {}, {} {}, {} threads, page {}, chunk {}", shape.heads, shape.kv_heads, shape.dim,
-                     profile_name(s.profile), tier_name(s.tier), s.threads, s.page_size, s.chunk);
+  return fmt::format("H {} G {} D {}, {} {}, {} threads, page {}, chunk {}", shape.heads, shape.kv_heads,
+                     shape.dim, profile_name(s.profile), tier_name(s.tier), s.threads, s.page_size, s.chunk);
 }
 
 // Rows [begin, end) of a sequence's output.
-void expect_rows(const Shape& shape, const std::vector<bf16>& expected, const std::vector<bf16>& found, int64_t begin,
-                 int64_t end, const std::string& what) {
+void expect_rows(const Shape& shape, const std::vector<bf16>& expected, const std::vector<bf16>& found,
+                 int64_t begin, int64_t end, const std::string& what) {
   const int64_t width = shape.heads * shape.dim;
   for (int64_t i = begin * width; i < end * width; ++i)
     ASSERT_EQ(expected[i].bits, found[i].bits) << what << ": position " << i / width << " head "
@@ -213,7 +228,8 @@ void expect_rows(const Shape& shape, const std::vector<bf16>& expected, const st
 
 // The scalar specification for chosen rows.
 void expect_reference(const Shape& shape, const std::vector<Sequence>& sequences, Profile profile,
-                      std::initializer_list<int64_t> positions, const Outputs& found, const std::string& what) {
+                      std::initializer_list<int64_t> positions, const Outputs& found,
+                      const std::string& what) {
   Queue queue(pool(1), profile, Tier::kRef);
   Queue writer(pool(1), profile, Tier::kAvx2);
   Cache cache(shape, 32, sequences, 3);
@@ -251,7 +267,8 @@ TEST(Attention, EveryValueClassEqualsTheScalarSpecification) {
         const std::vector<Sequence> sequences = {make_sequence(shape, length, values, 12)};
         for (Tier tier : fast_tiers()) {
           const Setting setting{profile, tier, 2, 16, length};
-          expect_reference(shape, sequences, profile, {0, 2, 50, 131, 255, 256, 299}, run(shape, sequences, setting),
+          expect_reference(shape, sequences, profile, {0, 2, 50, 131, 255, 256, 299},
+                           run(shape, sequences, setting),
                            fmt::format("{}, class {}", describe(shape, setting), static_cast<int>(values)));
         }
       }
@@ -268,7 +285,8 @@ TEST(Attention, PageSizeThreadsAndChunkingChangeNoBit) {
         for (int threads : {1, 2, 3, 5})
           for (int64_t chunk : {600, 1, 7, 64, 100}) {
             const Setting setting{profile, tier, threads, page_size, chunk};
-            expect_rows(shape, expected[0], run(shape, sequences, setting)[0], 0, 600, describe(shape, setting));
+            expect_rows(shape, expected[0], run(shape, sequences, setting)[0], 0, 600,
+                        describe(shape, setting));
           }
   }
 }
@@ -285,7 +303,8 @@ TEST(Attention, TheBatchARowComesInChangesNoBit) {
     for (Profile profile : kProfiles)
       for (Tier tier : fast_tiers()) {
         Outputs alone;
-        for (const Sequence& s : sequences) alone.push_back(run(shape, {s}, {profile, tier, 1, 128, s.length})[0]);
+        for (const Sequence& s : sequences)
+          alone.push_back(run(shape, {s}, {profile, tier, 1, 128, s.length})[0]);
         for (int64_t chunk : {1000, 1, 7, 64, 100}) {
           ++turn;
           const Setting setting{profile, tier, kThreads[turn % 4], kPageSizes[turn / 4 % 4], chunk};
@@ -331,8 +350,9 @@ TEST(Attention, TheDotProductInstructionAndFmasGiveTheSameBits) {
       Queue queue(pool(2), Profile::kFma32, Tier::kAvx512Bf16);
       Cache cache(shape, 32, sequences, 5);
       cache.write(queue, sequences, {{0, 0, 300}});
-      for (const Cache::Part& part : {Cache::Part{0, 0, 300}, Cache::Part{0, 0, 1}, Cache::Part{0, 298, 1},
-                                      Cache::Part{0, 259, 2}, Cache::Part{0, 100, 5}, Cache::Part{0, 120, 7}}) {
+      for (const Cache::Part& part :
+           {Cache::Part{0, 0, 300}, Cache::Part{0, 0, 1}, Cache::Part{0, 298, 1}, Cache::Part{0, 259, 2},
+            Cache::Part{0, 100, 5}, Cache::Part{0, 120, 7}}) {
         Outputs outs[2] = {empty_outputs(shape, sequences), empty_outputs(shape, sequences)};
         cache.attend_by(sequences, {part}, outs[0], [&](const AttentionArgs& args) {
           cpu::run_attention(queue, args, kC, cpu::attention_avx512(Profile::kFma32));
@@ -359,7 +379,8 @@ TEST(Attention, WhatLiesBeyondARowChangesNoBit) {
           const int64_t width = shape.kv_heads * shape.dim;
           for (int64_t i = (last + 1) * width; i < length * width; ++i)
             sequences[0].k[i] = sequences[0].v[i] = i % 3 == 0 ? kNan : kInf;
-          expect_rows(shape, expected[0], run(shape, sequences, setting)[0], 0, last + 1, describe(shape, setting));
+          expect_rows(shape, expected[0], run(shape, sequences, setting)[0], 0, last + 1,
+                      describe(shape, setting));
         }
 }
 
@@ -369,8 +390,8 @@ TEST(Attention, AVisibleInfinityIsSeenAsTheSpecificationSaysInEveryTier) {
       for (Tier tier : fast_tiers()) {
         std::vector<Sequence> sequences = {make_sequence(shape, 140, Values::kNormal, 61)};
         const int64_t width = shape.kv_heads * shape.dim;
-        sequences[0].v[20 * width + 1] = kInf;   // one dim of one value
-        sequences[0].k[70 * width + 2] = kNan;   // a score of all rows from 70 on
+        sequences[0].v[20 * width + 1] = kInf;  // one dim of one value
+        sequences[0].k[70 * width + 2] = kNan;  // a score of all rows from 70 on
         sequences[0].k[133 * width + 3] = kInf;
         const Setting setting{profile, tier, 1, 16, 140};
         expect_reference(shape, sequences, profile, {19, 20, 21, 69, 70, 71, 132, 133, 139},
@@ -428,7 +449,8 @@ TEST(KvWrite, EveryTierWritesThePagesOfTheScalarSpecification) {
             for (int64_t t = 0; t < 200; t += chunk) {
               std::vector<Cache::Part> parts;
               for (std::size_t i = 0; i < 2; ++i)
-                if (t < sequences[i].length) parts.push_back({i, t, std::min(chunk, sequences[i].length - t)});
+                if (t < sequences[i].length)
+                  parts.push_back({i, t, std::min(chunk, sequences[i].length - t)});
               cache.write(queue, sequences, parts);
             }
           }

@@ -1,5 +1,7 @@
 #include "kernels/cpu/simd_avx2.h"
+
 #include "kernels/cpu/h16_avx2.h"
+
 #include "kernels/cpu/attention_h16.h"
 #include "kernels/cpu/attention_p2.h"
 

@@ -1,5 +1,7 @@
 #include "kernels/cpu/simd_avx512.h"
+
 #include "kernels/cpu/h16_avx512.h"
+
 #include "kernels/cpu/attention_dp.h"
 #include "kernels/cpu/attention_h16.h"
 

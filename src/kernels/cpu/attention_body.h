@@ -20,9 +20,9 @@ constexpr int kPanels = 8;  // of 16 tokens, in a block
 struct Block {
   const bf16* k[kPanels];        // a panel of 16 tokens: [D / 2, 16, 2]
   const bf16* v[kPanels];        // the same 16 tokens of dims 0..15: [8, 16, 2]
-  const bf16* k_ahead[kPanels];  // where the next block will be read, for prefetches: the hardware's stop at pages
+  const bf16* k_ahead[kPanels];  // the next block, for prefetches: the hardware's stop at pages
   const bf16* v_ahead[kPanels];
-  int64_t v_stride;        // from there to the next 16 dims, in elements
+  int64_t v_stride;  // from there to the next 16 dims, in elements
   int64_t dim;
 };
 
@@ -64,7 +64,7 @@ INVAR_SIMD Microtile next_microtile(int64_t row, int64_t rows) {
   return {row, Dot::kRowsMax, Dot::kRowsMax};
 }
 
-// Calls body(std::integral_constant-like R) for the instance of a microtile.
+// Calls body(Rows<R>) for the R of a microtile.
 template <int R>
 struct Rows {
   static constexpr int value = R;
@@ -83,7 +83,8 @@ INVAR_SIMD void for_rows(int padded, const Body& body) {
 
 // s[r, 16 p ...] = q[r] . k for panels p .. panels - 1, P of them at a time.
 template <class Dot, int R, int P>
-INVAR_SIMD void score_panels(const Block& block, const typename Dot::Query* q, int64_t p, int64_t panels, float* s) {
+INVAR_SIMD void score_panels(const Block& block, const typename Dot::Query* q, int64_t p, int64_t panels,
+                             float* s) {
   for (; p + P <= panels; p += P) {
     F32x16 acc[R][P];
 #pragma GCC unroll 12
@@ -100,13 +101,15 @@ INVAR_SIMD void score_panels(const Block& block, const typename Dot::Query* q, i
 }
 
 template <class Dot, int R>
-[[gnu::noinline]] void score_rows(const Block& block, const typename Dot::Query* q, int64_t panels, float* s) {
+[[gnu::noinline]] void score_rows(const Block& block, const typename Dot::Query* q, int64_t panels,
+                                  float* s) {
   score_panels<Dot, R, Dot::panels(R)>(block, q, 0, panels, s);
 }
 
 // o[r, 16 p ...] += sum over tokens [begin, end) of w[r, j] v[j] for panels p .. panels - 1 of 16 dims.
 template <class Dot, int R, int P>
-INVAR_SIMD void value_panels(const Block& block, const float* w, int64_t begin, int64_t end, int64_t p, float* o) {
+INVAR_SIMD void value_panels(const Block& block, const float* w, int64_t begin, int64_t end, int64_t p,
+                             float* o) {
   const int64_t panels = block.dim / 16;
   for (; p + P <= panels; p += P) {
     F32x16 acc[R][P];
@@ -131,16 +134,16 @@ template <class Dot, int R>
 // Nothing but the call happens under the flags of Dot::Scope: the compiler does not know that MXCSR changes arithmetic,
 // so arithmetic that must not flush may not be in reach of it.
 template <class Dot>
-[[gnu::noinline]] void scores(const Block& block, const Microtile& micro, const typename Dot::Query* q, int64_t panels,
-                              float* s) {
+[[gnu::noinline]] void scores(const Block& block, const Microtile& micro, const typename Dot::Query* q,
+                              int64_t panels, float* s) {
   [[maybe_unused]] const typename Dot::Scope scope;
   for_rows<Dot>(micro.padded, [&](auto rows) { score_rows<Dot, rows.value>(block, q, panels, s); });
 }
 
 // The rows see 1 <= count(r) tokens of the block; they share the first `common`, the rest runs row by row.
 template <class Dot>
-[[gnu::noinline]] void values(const AttentionTile& tile, const Block& block, int64_t begin, const Microtile& micro,
-                              const float* w, float* o) {
+[[gnu::noinline]] void values(const AttentionTile& tile, const Block& block, int64_t begin,
+                              const Microtile& micro, const float* w, float* o) {
   [[maybe_unused]] const typename Dot::Scope scope;
   const auto count = [&](int64_t r) {
     const int64_t visible = tile.position + (micro.row + r) / tile.group + 1 - begin;
@@ -161,14 +164,14 @@ template <class Dot>
 // Steps 2 to 5 of NUM-ATTN for one row of `count` visible scores, and O * r of step 6. s becomes P.
 template <class Dot, bool kFull>
 INVAR_SIMD void weigh_row(float* s, int64_t count, float c, int64_t dim, float& m, float* l, float* o) {
-  const int64_t panels = kFull ? kPanels : (count + 15) / 16;
-  const auto visible = [&](int64_t g) { return first_lanes(count - g * 16); };
-  const F32x16 low = -std::numeric_limits<float>::infinity();
+  const int64_t whole = kFull ? kPanels : count / 16;
+  const int64_t rest = kFull ? 0 : count % 16;  // visible columns of the panel after those
   F32x16 lanes = m;
 #pragma GCC unroll 8
-  for (int64_t g = 0; g < panels; ++g) {
-    const F32x16 x = load_f32(s + g * 16);
-    lanes = max(kFull ? x : select(visible(g), x, low), lanes);  // a NaN takes no part
+  for (int64_t g = 0; g < whole; ++g) lanes = max(load_f32(s + g * 16), lanes);  // a NaN takes no part
+  if (rest != 0) {
+    const F32x16 low = -std::numeric_limits<float>::infinity();
+    lanes = max(select(first_lanes(rest), load_f32(s + whole * 16), low), lanes);
   }
   const float m_new = max_of_lanes(lanes);
   const F32x16 scale = c;
@@ -176,15 +179,21 @@ INVAR_SIMD void weigh_row(float* s, int64_t count, float c, int64_t dim, float& 
   const F32x16 r = num::exp2p(fma(F32x16(m), scale, minus_mc));
   F32x16 sum = 0.0f;
 #pragma GCC unroll 8
-  for (int64_t g = 0; g < panels; ++g) {
-    F32x16 w = num::exp2p(fma(load_f32(s + g * 16), scale, minus_mc));
-    if constexpr (!kFull) w = select(visible(g), w, F32x16(0.0f));
+  for (int64_t g = 0; g < whole; ++g) {
+    const F32x16 w = num::exp2p(fma(load_f32(s + g * 16), scale, minus_mc));
     sum = sum + w;
     Dot::store_weights(s, g, w);
   }
+  if (rest != 0) {
+    const F32x16 w = num::exp2p(fma(load_f32(s + whole * 16), scale, minus_mc));
+    const F32x16 visible = select(first_lanes(rest), w, F32x16(0.0f));
+    sum = sum + visible;
+    Dot::store_weights(s, whole, visible);
+  }
   const __m256 h = _mm256_add_ps(low_half(sum), high_half(sum));
   const __m128 h0 = _mm256_castps256_ps128(h), h1 = _mm256_extractf128_ps(h, 1);
-  const __m128 u = _mm_add_ps(_mm_shuffle_ps(h0, h1, _MM_SHUFFLE(2, 0, 2, 0)), _mm_shuffle_ps(h0, h1, _MM_SHUFFLE(3, 1, 3, 1)));
+  const __m128 u = _mm_add_ps(_mm_shuffle_ps(h0, h1, _MM_SHUFFLE(2, 0, 2, 0)),
+                              _mm_shuffle_ps(h0, h1, _MM_SHUFFLE(3, 1, 3, 1)));
   _mm_storeu_ps(l, _mm_fmadd_ps(_mm_loadu_ps(l), _mm256_castps256_ps128(low_half(r)), u));
   m = m_new;
   for (int64_t d = 0; d < dim; d += 16) store_f32(o + d, load_f32(o + d) * r);
@@ -199,9 +208,11 @@ template <class Dot>
     const int64_t count = tile.position + row / tile.group + 1 - begin;
     float* s = scratch.scores + r * kBlock;
     if (count >= kBlock)
-      weigh_row<Dot, true>(s, kBlock, tile.c, dim, scratch.m[row], scratch.l + row * 4, scratch.o + row * dim);
+      weigh_row<Dot, true>(s, kBlock, tile.c, dim, scratch.m[row], scratch.l + row * 4,
+                           scratch.o + row * dim);
     else
-      weigh_row<Dot, false>(s, count, tile.c, dim, scratch.m[row], scratch.l + row * 4, scratch.o + row * dim);
+      weigh_row<Dot, false>(s, count, tile.c, dim, scratch.m[row], scratch.l + row * 4,
+                            scratch.o + row * dim);
   }
 }
 
@@ -217,7 +228,8 @@ void prepare_tile(const AttentionTile& tile, const AttentionScratch& scratch) {
   for (int64_t row = 0; row < tile.rows();) {
     const Microtile micro = next_microtile<Dot>(row, tile.rows());
     for (int64_t r = 0; r < micro.padded; ++r) {
-      const int64_t real = r < micro.rows ? row + r : row;  // a padding row repeats one: its results go nowhere
+      const int64_t real =
+          r < micro.rows ? row + r : row;  // a padding row repeats one: its results go nowhere
       const bf16* q = args.q + (tile.row + real / tile.group) * args.q_stride +
                       (tile.kv_head * tile.group + real % tile.group) * dim;
       Dot::pack_query(q, dim, r, micro.padded, packed_query<Dot>(scratch, row, dim));
@@ -231,7 +243,8 @@ void split_tile(const AttentionTile& tile, const AttentionScratch& scratch, int6
                 const AttentionPartial& out) {
   const int64_t dim = tile.args->layout.head_dim;
   const int64_t rows = tile.rows();
-  for (int64_t i = 0; i < (rows + AttentionScratch::kRowsPadded) * dim; i += 16) store_f32(scratch.o + i, 0.0f);
+  for (int64_t i = 0; i < (rows + AttentionScratch::kRowsPadded) * dim; i += 16)
+    store_f32(scratch.o + i, 0.0f);
   for (int64_t i = 0; i < rows * 4; ++i) scratch.l[i] = 0.0f;
   for (int64_t i = 0; i < rows; ++i) scratch.m[i] = -std::numeric_limits<float>::infinity();
 
@@ -258,7 +271,9 @@ void split_tile(const AttentionTile& tile, const AttentionScratch& scratch, int6
 }
 
 // The first lane of exp2p(fma(x, c, -mc)), in all lanes.
-INVAR_SIMD F32x16 rescale(float x, float c, float mc) { return num::exp2p(fma(F32x16(x), F32x16(c), F32x16(-mc))); }
+INVAR_SIMD F32x16 rescale(float x, float c, float mc) {
+  return num::exp2p(fma(F32x16(x), F32x16(c), F32x16(-mc)));
+}
 INVAR_SIMD float first_lane(F32x16 x) { return _mm256_cvtss_f32(low_half(x)); }
 INVAR_SIMD float fused(float a, float b, float c) { return first_lane(fma(F32x16(a), F32x16(b), F32x16(c))); }
 

@@ -32,7 +32,8 @@ struct DpDot {
     for (int64_t k = 0; k < pairs; ++k) {
       if constexpr (R <= kRowsMemoryBound)
 #pragma GCC unroll 8
-        for (int i = 0; i < P; ++i) _mm_prefetch(reinterpret_cast<const char*>(ahead[i] + k * 32), _MM_HINT_T0);
+        for (int i = 0; i < P; ++i)
+          _mm_prefetch(reinterpret_cast<const char*>(ahead[i] + k * 32), _MM_HINT_T0);
       I32x16 line[P];
 #pragma GCC unroll 8
       for (int i = 0; i < P; ++i) line[i] = load_i32(reinterpret_cast<const int32_t*>(w[i] + k * 32));
@@ -73,7 +74,8 @@ struct DpDot {
   }
 
   // A pair whose odd half is masked: zero, whatever the page holds there.
-  [[gnu::noinline]] static void last_values(const Block& block, const float* weights, int64_t t, int64_t, float* o) {
+  [[gnu::noinline]] static void last_values(const Block& block, const float* weights, int64_t t, int64_t,
+                                            float* o) {
     const int32_t pair = reinterpret_cast<const int32_t*>(weights)[t / 2];
     for (int64_t d = 0; d < block.dim; d += 16) {
       const bf16* line = block.v[t / 16] + d / 16 * block.v_stride + t % 16 * 16;

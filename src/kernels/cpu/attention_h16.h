@@ -10,13 +10,17 @@ namespace {
 INVAR_SIMD F32x16 h16_step(F32x16 c, const H16Row& row, const H16Weights& w) {
   return F32x16(h16_step_avx512(c.v, row, w));
 }
-INVAR_SIMD void h16_expand_weights(const bf16* lines, H16Weights* out) { h16_expand_weights_avx512(lines, out); }
+INVAR_SIMD void h16_expand_weights(const bf16* lines, H16Weights* out) {
+  h16_expand_weights_avx512(lines, out);
+}
 INVAR_SIMD void h16_expand_row(const bf16* x, H16Row* out) { h16_expand_row_avx512(x, out); }
 #else
 INVAR_SIMD F32x16 h16_step(F32x16 c, const H16Row& row, const H16Weights& w) {
   return {h16_step_avx2(c.lo, row, w, 0), h16_step_avx2(c.hi, row, w, 1)};
 }
-INVAR_SIMD void h16_expand_weights(const bf16* lines, H16Weights* out) { h16_expand_weights_avx2(lines, out); }
+INVAR_SIMD void h16_expand_weights(const bf16* lines, H16Weights* out) {
+  h16_expand_weights_avx2(lines, out);
+}
 INVAR_SIMD void h16_expand_row(const bf16* x, H16Row* out) { h16_expand_row_avx2(x, out); }
 #endif
 
@@ -48,8 +52,8 @@ struct H16Dot {
 
   // [begin, end) are multiples of 16.
   template <int R, int P>
-  static void values(F32x16 (&acc)[R][P], const float* weights, const Block& block, int64_t panel, int64_t begin,
-                     int64_t end) {
+  static void values(F32x16 (&acc)[R][P], const float* weights, const Block& block, int64_t panel,
+                     int64_t begin, int64_t end) {
     H16Weights expanded;
     H16Row row;
     for (int64_t g = begin / 16; g < end / 16; ++g) {
@@ -63,8 +67,8 @@ struct H16Dot {
   }
 
   // The last, partly masked group: tokens from `end` on count as zeros, whatever the page holds there.
-  [[gnu::noinline]] static void last_values(const Block& block, const float* weights, int64_t begin, int64_t end,
-                                            float* o) {
+  [[gnu::noinline]] static void last_values(const Block& block, const float* weights, int64_t begin,
+                                            int64_t end, float* o) {
     H16Weights expanded;
     H16Row row;
     h16_expand_row(reinterpret_cast<const bf16*>(weights) + begin, &row);

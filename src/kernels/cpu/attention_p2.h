@@ -10,7 +10,7 @@ namespace invar::cpu {
 namespace {
 
 struct P2Dot {
-  using Query = float;  // [D, R] of a microtile
+  using Query = float;                         // [D, R] of a microtile
   static constexpr int64_t kQueryFloats = 16;  // a row and 16 dims
   static constexpr int64_t kStep = 2;
   static constexpr int kRowsMemoryBound = 4;  // so few rows wait for memory
@@ -49,7 +49,8 @@ struct P2Dot {
     for (int64_t k = 0; k < pairs; ++k) {
       if constexpr (R <= kRowsMemoryBound)
 #pragma GCC unroll 8
-        for (int i = 0; i < P; ++i) _mm_prefetch(reinterpret_cast<const char*>(ahead[i] + k * 32), _MM_HINT_T0);
+        for (int i = 0; i < P; ++i)
+          _mm_prefetch(reinterpret_cast<const char*>(ahead[i] + k * 32), _MM_HINT_T0);
       const auto line = [&](int i) { return load_i32(reinterpret_cast<const int32_t*>(w[i] + k * 32)); };
       F32x16 odd[P], even[P];
 #pragma GCC unroll 8
@@ -98,7 +99,8 @@ struct P2Dot {
   }
 
   // The even half of a pair whose odd half is masked: a zero term is left out.
-  [[gnu::noinline]] static void last_values(const Block& block, const float* weights, int64_t t, int64_t, float* o) {
+  [[gnu::noinline]] static void last_values(const Block& block, const float* weights, int64_t t, int64_t,
+                                            float* o) {
     const F32x16 x = weights[t];
     for (int64_t d = 0; d < block.dim; d += 16) {
       const bf16* line = block.v[t / 16] + d / 16 * block.v_stride + t % 16 * 16;
@@ -107,7 +109,12 @@ struct P2Dot {
     }
   }
 
-  INVAR_SIMD static void store_weights(float* s, int64_t g, F32x16 w) { store_f32(s + g * 16, round_bf16(w)); }
+  // NUM-BF16 without its case for NaN: a NaN here is the default one or comes from a bf16, so the sum leaves it a NaN.
+  INVAR_SIMD static void store_weights(float* s, int64_t g, F32x16 w) {
+    const I32x16 bits = as_int(w);
+    const I32x16 rounded = bits + (I32x16(0x7fff) + (shr<16>(bits) & I32x16(1)));
+    store_f32(s + g * 16, as_float(rounded & I32x16(0xffff0000u)));
+  }
 };
 
 }  // namespace

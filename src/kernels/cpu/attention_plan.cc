@@ -7,7 +7,8 @@
 namespace invar::cpu {
 namespace {
 
-constexpr int64_t kTileRows = 64;  // rows that share a block of keys and values while it is in the first-level cache
+constexpr int64_t kTileRows =
+    64;  // rows that share a block of keys and values while it is in the first-level cache
 
 // Below this many multiply-adds a fork and join costs more than the work.
 constexpr int64_t kWorkWorthThreads = 100'000;
@@ -45,13 +46,20 @@ class Plan {
   int64_t shares() const { return shares_; }
   int64_t share_begin(int64_t share) const {
     const int64_t cost = total_cost_ * share / shares_;
-    return std::partition_point(items_, items_ + items_count_, [&](const Item& item) { return item.cost < cost; }) -
+    return std::partition_point(items_, items_ + items_count_,
+                                [&](const Item& item) { return item.cost < cost; }) -
            items_;
   }
 
   AttentionTile tile(const Item& item) const {
-    return {.args = &args_, .pages = item.pages, .c = c_, .group = group_, .kv_head = item.kv_head,
-            .row = item.row, .position = item.position, .tokens = item.tokens};
+    return {.args = &args_,
+            .pages = item.pages,
+            .c = c_,
+            .group = group_,
+            .kv_head = item.kv_head,
+            .row = item.row,
+            .position = item.position,
+            .tokens = item.tokens};
   }
   const Item& item(int64_t i) const { return items_[i]; }
   AttentionPartial partial(const Item& item) const {
@@ -109,7 +117,8 @@ class Plan {
       const int64_t tile_splits = attention_split_index(position) + 1;
       tiles += 1;
       splits += tile_splits;
-      partials_floats_ += tile_splits * round_up(AttentionPartial::floats(tokens * group_, args_.layout.head_dim), 16);
+      partials_floats_ +=
+          tile_splits * round_up(AttentionPartial::floats(tokens * group_, args_.layout.head_dim), 16);
     });
     by_split_ = threads_ > 1 && tiles < 4 * threads_ && splits > tiles;
     items_count_ = by_split_ ? splits : tiles;
@@ -119,7 +128,8 @@ class Plan {
   void allocate(Queue& queue) {
     const int64_t item_bytes = round_up(items_count_ * static_cast<int64_t>(sizeof(Item)), 64);
     const int64_t floats = partials_floats_ + threads_ * scratch_floats();
-    std::byte* memory = queue.scratch(static_cast<std::size_t>(item_bytes) + static_cast<std::size_t>(floats) * 4);
+    std::byte* memory =
+        queue.scratch(static_cast<std::size_t>(item_bytes) + static_cast<std::size_t>(floats) * 4);
     items_ = reinterpret_cast<Item*>(memory);
     partials_ = reinterpret_cast<float*>(memory + item_bytes);
     threads_scratch_ = partials_ + partials_floats_;
@@ -133,10 +143,17 @@ class Plan {
       for (int64_t split = 0; split < splits; split += step) {
         const int64_t begin = attention_split(split).begin;
         const int64_t end = std::min(attention_split(split + step - 1).end, position + tokens);
-        items_[i++] = {.row = chunk.row_begin + position - chunk.position_begin, .position = position,
-                       .pages = chunk.pages, .kv_head = g, .tokens = static_cast<int32_t>(tokens), .split = split,
-                       .splits = step, .partial = by_split_ ? partial : -1, .cost = total_cost_};
-        if (by_split_) partial += round_up(AttentionPartial::floats(tokens * group_, args_.layout.head_dim), 16);
+        items_[i++] = {.row = chunk.row_begin + position - chunk.position_begin,
+                       .position = position,
+                       .pages = chunk.pages,
+                       .kv_head = g,
+                       .tokens = static_cast<int32_t>(tokens),
+                       .split = split,
+                       .splits = step,
+                       .partial = by_split_ ? partial : -1,
+                       .cost = total_cost_};
+        if (by_split_)
+          partial += round_up(AttentionPartial::floats(tokens * group_, args_.layout.head_dim), 16);
         // Few rows cost what reading the cache costs.
         total_cost_ += (end - begin) * std::max<int64_t>(2, tokens * group_);
       }
@@ -165,7 +182,8 @@ template <class Body>
 void for_items(const Queue& queue, const Plan& plan, const Body& body) {
   queue.pool().parallel_for(plan.shares(), [&](int64_t begin, int64_t end, int) {
     for (int64_t share = begin; share < end; ++share)
-      for (int64_t i = plan.share_begin(share); i < plan.share_begin(share + 1); ++i) body(plan.item(i), share);
+      for (int64_t i = plan.share_begin(share); i < plan.share_begin(share + 1); ++i)
+        body(plan.item(i), share);
   });
 }
 

@@ -37,11 +37,13 @@ struct Row {
   }
   bf16 k(int64_t j, int64_t d) const {
     const int64_t t = j % args->layout.page_size;
-    return args->k_pages[page_begin(j) + ((t / 16 * (args->layout.head_dim / 2) + d / 2) * 16 + t % 16) * 2 + d % 2];
+    return args
+        ->k_pages[page_begin(j) + ((t / 16 * (args->layout.head_dim / 2) + d / 2) * 16 + t % 16) * 2 + d % 2];
   }
   bf16 v(int64_t j, int64_t d) const {
     const int64_t t = j % args->layout.page_size;
-    return args->v_pages[page_begin(j) + ((d / 16 * (args->layout.page_size / 2) + t / 2) * 16 + d % 16) * 2 + t % 2];
+    return args->v_pages[page_begin(j) + ((d / 16 * (args->layout.page_size / 2) + t / 2) * 16 + d % 16) * 2 +
+                         t % 2];
   }
 };
 
@@ -125,8 +127,9 @@ void attention(Profile profile, const AttentionArgs& args, float c) {
     for (int64_t i = 0; i < chunk.rows; ++i)
       for (int64_t h = 0; h < args.heads; ++h) {
         const int64_t t = chunk.row_begin + i;
-        const Row row{&args, profile, chunk.pages, args.q + t * args.q_stride + h * dim, h / group,
-                      chunk.position_begin + i};
+        const Row row{&args,       profile,
+                      chunk.pages, args.q + t * args.q_stride + h * dim,
+                      h / group,   chunk.position_begin + i};
         attend(row, c, args.out + t * args.out_stride + h * dim);
       }
 }
