@@ -22,10 +22,15 @@ TEST(Embedding, CopiesTheRowOfEachTokenOnEveryTierAndThreadCount) {
       for (const auto& q : queues) {
         const bf16 guard{0x1234};
         std::vector<bf16> out(static_cast<std::size_t>(rows * dim + 1), guard);
-        embedding(q->queue, {.table = table.data(), .tokens = tokens.data(), .out = out.data(), .rows = rows,
-                             .vocab = vocab, .dim = dim});
+        embedding(q->queue, {.table = table.data(),
+                             .tokens = tokens.data(),
+                             .out = out.data(),
+                             .rows = rows,
+                             .vocab = vocab,
+                             .dim = dim});
         for (int64_t r = 0; r < rows; ++r)
-          ASSERT_TRUE(std::equal(out.begin() + r * dim, out.begin() + (r + 1) * dim, table.begin() + tokens[r] * dim))
+          ASSERT_TRUE(
+              std::equal(out.begin() + r * dim, out.begin() + (r + 1) * dim, table.begin() + tokens[r] * dim))
               << q->name() << ", dim " << dim << ", row " << r;
         ASSERT_EQ(out.back(), guard);
       }
@@ -38,9 +43,11 @@ TEST(EmbeddingDeathTest, RefusesATokenBeyondTheTable) {
   const std::vector<bf16> table(8);
   std::vector<bf16> out(4);
   const int32_t token = 2;
-  EXPECT_DEATH(embedding(ref.queue, {.table = table.data(), .tokens = &token, .out = out.data(), .rows = 1, .vocab = 2,
-                                     .dim = 4}),
-               "tokens\\[0\\] = 2, vocab = 2");
+  EXPECT_DEATH(
+      embedding(
+          ref.queue,
+          {.table = table.data(), .tokens = &token, .out = out.data(), .rows = 1, .vocab = 2, .dim = 4}),
+      "tokens\\[0\\] = 2, vocab = 2");
 }
 
 }  // namespace

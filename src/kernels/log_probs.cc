@@ -88,21 +88,22 @@ void log_probs(Queue& queue, const LogProbsArgs& args) {
   INVAR_CHECK(args.vocab > 0 && args.vocab <= (1 << 23), "vocab = {}", args.vocab);
   if (args.rows == 0) return;
   INVAR_CHECK(args.logits != nullptr, "logits are needed");
-  INVAR_CHECK(args.logits_stride >= args.vocab || args.rows == 1, "logits_stride = {}, vocab = {}", args.logits_stride,
-              args.vocab);
+  INVAR_CHECK(args.logits_stride >= args.vocab || args.rows == 1, "logits_stride = {}, vocab = {}",
+              args.logits_stride, args.vocab);
   INVAR_CHECK(args.log_prob == nullptr || args.tokens != nullptr, "log_prob needs tokens");
   for (int64_t r = 0; r < args.rows; ++r) {
     INVAR_CHECK(row_temperature(args, r) > 0, "temperature[{}] = {}", r, row_temperature(args, r));
     if (args.log_prob != nullptr)
-      INVAR_CHECK(args.tokens[r] >= 0 && args.tokens[r] < args.vocab, "tokens[{}] = {}, vocab = {}", r, args.tokens[r],
-                  args.vocab);
+      INVAR_CHECK(args.tokens[r] >= 0 && args.tokens[r] < args.vocab, "tokens[{}] = {}, vocab = {}", r,
+                  args.tokens[r], args.vocab);
   }
   const Tier tier = queue.tier();
   if (tier == Tier::kRef)
     return parallel_rows(queue, args.rows, args.vocab, [&](RowRange rows) { ref::log_probs(args, rows); });
   const auto& kernels = tier == Tier::kAvx2 ? cpu::kLogProbsAvx2 : cpu::kLogProbsAvx512;
   const bool few_rows = queue.pool().threads() > 1 && args.rows < 4 * queue.pool().threads();
-  if (few_rows && args.rows * args.vocab >= kElementsWorthThreads) return pieces_of_rows(queue, args, kernels);
+  if (few_rows && args.rows * args.vocab >= kElementsWorthThreads)
+    return pieces_of_rows(queue, args, kernels);
   parallel_rows(queue, args.rows, args.vocab, [&](RowRange rows) { whole_rows(args, kernels, rows); });
 }
 

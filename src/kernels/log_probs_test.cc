@@ -28,9 +28,14 @@ struct Case {
 std::vector<uint32_t> run(Queue& queue, const Case& c, bool with_temperature = true) {
   std::vector<float> log_prob(static_cast<std::size_t>(c.rows));
   std::vector<RowLogSum> sums(static_cast<std::size_t>(c.rows));
-  log_probs(queue, {.logits = c.logits.data(), .logits_stride = c.stride,
-                    .temperature = with_temperature ? c.temperature.data() : nullptr, .tokens = c.tokens.data(),
-                    .log_prob = log_prob.data(), .log_sum = sums.data(), .rows = c.rows, .vocab = c.vocab});
+  log_probs(queue, {.logits = c.logits.data(),
+                    .logits_stride = c.stride,
+                    .temperature = with_temperature ? c.temperature.data() : nullptr,
+                    .tokens = c.tokens.data(),
+                    .log_prob = log_prob.data(),
+                    .log_sum = sums.data(),
+                    .rows = c.rows,
+                    .vocab = c.vocab});
   std::vector<uint32_t> bits;
   for (int64_t r = 0; r < c.rows; ++r)
     for (float x : {log_prob[r], sums[r].max, sums[r].log_sum}) bits.push_back(std::bit_cast<uint32_t>(x));
@@ -63,13 +68,16 @@ TEST(LogProbs, ZerosBansAndHugeLogitsGiveTheBitsOfRef) {
   TestQueue ref(Tier::kRef, 1);
   const auto queues = all_queues();
   const float infinity = std::numeric_limits<float>::infinity();
-  for (const std::vector<float>& values :
-       {std::vector<float>{0.0f, -0.0f}, {-0.0f, -infinity, -1.0f}, {1e30f, -1e30f, 1e-40f}, {-1e-42f, -2e-42f}}) {
+  for (const std::vector<float>& values : {std::vector<float>{0.0f, -0.0f},
+                                           {-0.0f, -infinity, -1.0f},
+                                           {1e30f, -1e30f, 1e-40f},
+                                           {-1e-42f, -2e-42f}}) {
     Case c(4, 70, 1.0f, random);
     for (float& x : c.logits) x = values[random.below(static_cast<int64_t>(values.size()))];
     for (int64_t r = 0; r < c.rows; ++r) c.logits[r * c.stride] = values[0];
     const auto expected = run(ref.queue, c);
-    for (const auto& q : queues) ASSERT_EQ(run(q->queue, c), expected) << q->name() << ", value " << values[0];
+    for (const auto& q : queues)
+      ASSERT_EQ(run(q->queue, c), expected) << q->name() << ", value " << values[0];
   }
 }
 
@@ -84,26 +92,35 @@ TEST(LogProbs, NoTemperatureIsTemperatureOneAndARowDoesNotFeelItsNeighbours) {
     for (int64_t r = 0; r < batch.rows; ++r) {
       Case alone(1, batch.vocab, 1.0f, random);
       alone.tokens[0] = batch.tokens[r];
-      alone.logits.assign(batch.logits.begin() + r * batch.stride, batch.logits.begin() + (r + 1) * batch.stride);
+      alone.logits.assign(batch.logits.begin() + r * batch.stride,
+                          batch.logits.begin() + (r + 1) * batch.stride);
       const auto row = run(q->queue, alone, false);
       ASSERT_TRUE(std::equal(row.begin(), row.end(), together.begin() + 3 * r)) << q->name() << ", row " << r;
     }
   }
 }
 
-// Tolerance: log_sum is one rounding of the sum, one NUM-LOG1P; z - max and the last subtraction round once each:
-// three ulps of the larger of the two terms. The grid of 2^-40 adds V 2^-41 relative to the sum.
+// Tolerance: log_sum is one rounding of the sum, one NUM-LOG1P; z - max and the last subtraction
+// round once each: three ulps of the larger of the two terms. The grid of 2^-40 adds V 2^-41
+// relative to the sum.
 TEST(LogProbs, AgreesWithBinary64) {
   TestRandom random(4);
   TestQueue best(best_tier(), 2);
   for (float spread : {0.1f, 2.0f, 10.0f}) {
     const Case c(4, 49152, spread, random);
     std::vector<float> log_prob(4);
-    log_probs(best.queue, {.logits = c.logits.data(), .logits_stride = c.stride, .temperature = c.temperature.data(),
-                           .tokens = c.tokens.data(), .log_prob = log_prob.data(), .log_sum = nullptr, .rows = 4,
+    log_probs(best.queue, {.logits = c.logits.data(),
+                           .logits_stride = c.stride,
+                           .temperature = c.temperature.data(),
+                           .tokens = c.tokens.data(),
+                           .log_prob = log_prob.data(),
+                           .log_sum = nullptr,
+                           .rows = 4,
                            .vocab = c.vocab});
     for (int64_t r = 0; r < 4; ++r) {
-      const auto z = [&](int64_t v) { return static_cast<double>(c.logits[r * c.stride + v]) / c.temperature[r]; };
+      const auto z = [&](int64_t v) {
+        return static_cast<double>(c.logits[r * c.stride + v]) / c.temperature[r];
+      };
       double max = z(0), sum = 0;
       for (int64_t v = 0; v < c.vocab; ++v) max = std::max(max, z(v));
       for (int64_t v = 0; v < c.vocab; ++v) sum += std::exp(z(v) - max);
@@ -121,8 +138,14 @@ TEST(LogProbs, ProbabilitiesOfARowSumToOne) {
   double sum = 0;
   for (int32_t token = 0; token < 300; ++token) {
     float log_prob = 0;
-    log_probs(best.queue, {.logits = c.logits.data(), .logits_stride = c.stride, .temperature = nullptr,
-                           .tokens = &token, .log_prob = &log_prob, .log_sum = nullptr, .rows = 1, .vocab = 300});
+    log_probs(best.queue, {.logits = c.logits.data(),
+                           .logits_stride = c.stride,
+                           .temperature = nullptr,
+                           .tokens = &token,
+                           .log_prob = &log_prob,
+                           .log_sum = nullptr,
+                           .rows = 1,
+                           .vocab = 300});
     sum += std::exp(static_cast<double>(log_prob));
   }
   EXPECT_NEAR(sum, 1.0, 1e-5);

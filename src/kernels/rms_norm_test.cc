@@ -84,7 +84,8 @@ TEST(RmsNorm, SpecialValuesGiveTheBitsOfRef) {
     for (std::size_t i = 0; i < c.x.size() / 2; ++i) c.x[i].bits &= 0x80ff;  // tiny and subnormal rows
     for (bool add_residual : {false, true}) {
       const Outputs expected = run(ref.queue, c, add_residual);
-      for (const auto& q : queues) ASSERT_EQ(run(q->queue, c, add_residual), expected) << q->name() << ", dim " << dim;
+      for (const auto& q : queues)
+        ASSERT_EQ(run(q->queue, c, add_residual), expected) << q->name() << ", dim " << dim;
     }
   }
 }
@@ -101,8 +102,10 @@ TEST(RmsNorm, ARowAloneHasTheBitsItHasInABatch) {
       std::copy_n(batch.x.begin() + r * 576, 576, alone.x.begin());
       std::copy_n(batch.residual.begin() + r * 576, 576, alone.residual.begin());
       const Outputs result = run(q->queue, alone, true);
-      ASSERT_TRUE(std::equal(result.out.begin(), result.out.end(), together.out.begin() + r * 576)) << q->name();
-      ASSERT_TRUE(std::equal(result.residual.begin(), result.residual.end(), together.residual.begin() + r * 576));
+      ASSERT_TRUE(std::equal(result.out.begin(), result.out.end(), together.out.begin() + r * 576))
+          << q->name();
+      ASSERT_TRUE(
+          std::equal(result.residual.begin(), result.residual.end(), together.residual.begin() + r * 576));
     }
   }
 }
@@ -116,8 +119,15 @@ TEST(RmsNorm, WorksInPlaceAndLeavesWhatLiesBetweenRowsAlone) {
   std::vector<bf16> expected;
   for (const auto& q : queues) {
     auto buffer = x;
-    rms_norm(q->queue, {.x = buffer.data(), .residual = nullptr, .weight = weight.data(), .out = buffer.data(),
-                        .x_stride = stride, .out_stride = stride, .rows = rows, .groups = groups, .dim = dim,
+    rms_norm(q->queue, {.x = buffer.data(),
+                        .residual = nullptr,
+                        .weight = weight.data(),
+                        .out = buffer.data(),
+                        .x_stride = stride,
+                        .out_stride = stride,
+                        .rows = rows,
+                        .groups = groups,
+                        .dim = dim,
                         .eps = 1e-6f});
     if (expected.empty()) expected = buffer;
     ASSERT_EQ(buffer, expected) << q->name();
@@ -127,7 +137,8 @@ TEST(RmsNorm, WorksInPlaceAndLeavesWhatLiesBetweenRowsAlone) {
   EXPECT_NE(expected, x);
 }
 
-// Tolerance: the fp32 chain is good to some 1e-5, the result is rounded to 8 bits: half an ulp is 2^-8 at most.
+// Tolerance: the fp32 chain is good to some 1e-5, the result is rounded to 8 bits: half an ulp is
+// 2^-8 at most.
 TEST(RmsNorm, AgreesWithBinary64) {
   TestRandom random(5);
   TestQueue ref(Tier::kRef, 1);
@@ -138,7 +149,8 @@ TEST(RmsNorm, AgreesWithBinary64) {
       double sum = 0;
       for (int64_t i = r * dim; i < (r + 1) * dim; ++i) {
         const double h = to_float(result.residual[i]);
-        EXPECT_LE(relative_error(h, static_cast<double>(to_float(c.x[i])) + to_float(c.residual[i])), 0x1.01p-8);
+        EXPECT_LE(relative_error(h, static_cast<double>(to_float(c.x[i])) + to_float(c.residual[i])),
+                  0x1.01p-8);
         sum += h * h;
       }
       for (int64_t i = 0; i < dim; ++i) {

@@ -14,12 +14,17 @@ struct Case {
   std::vector<float> cos_sin;
 
   Case(int64_t rows_, int64_t heads_, int64_t head_dim_, TestRandom& random)
-      : rows(rows_), heads(heads_), head_dim(head_dim_), stride(heads_ * head_dim_ + 5),
-        x(random.bf16_normals(rows * stride)), cos_sin(static_cast<std::size_t>(40 * head_dim)) {
+      : rows(rows_),
+        heads(heads_),
+        head_dim(head_dim_),
+        stride(heads_ * head_dim_ + 5),
+        x(random.bf16_normals(rows * stride)),
+        cos_sin(static_cast<std::size_t>(40 * head_dim)) {
     for (int64_t r = 0; r < rows; ++r) positions.push_back(static_cast<int32_t>(random.below(40)));
     for (int64_t p = 0; p < 40; ++p) {
       for (int64_t i = 0; i < head_dim / 2; ++i) {
-        const double angle = static_cast<double>(p) * std::pow(10000.0, -2.0 * static_cast<double>(i) / head_dim);
+        const double angle =
+            static_cast<double>(p) * std::pow(10000.0, -2.0 * static_cast<double>(i) / head_dim);
         cos_sin[p * head_dim + i] = static_cast<float>(std::cos(angle));
         cos_sin[p * head_dim + head_dim / 2 + i] = static_cast<float>(std::sin(angle));
       }
@@ -28,8 +33,13 @@ struct Case {
 
   std::vector<bf16> run(Queue& queue) const {
     auto out = x;
-    rope(queue, {.x = out.data(), .x_stride = stride, .positions = positions.data(), .cos_sin = cos_sin.data(),
-                 .rows = rows, .heads = heads, .head_dim = head_dim});
+    rope(queue, {.x = out.data(),
+                 .x_stride = stride,
+                 .positions = positions.data(),
+                 .cos_sin = cos_sin.data(),
+                 .rows = rows,
+                 .heads = heads,
+                 .head_dim = head_dim});
     return out;
   }
 };

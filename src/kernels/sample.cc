@@ -21,7 +21,8 @@ namespace {
 using cpu::LogitPiece;
 using cpu::TokenList;
 
-// A token in the order of the filters: key ascending is z descending, then id ascending. Keys of a row differ.
+// A token in the order of the filters: key ascending is z descending, then id ascending. Keys of a
+// row differ.
 struct Entry {
   uint64_t key;
   uint64_t mass;
@@ -44,11 +45,12 @@ uint64_t mass_share(float share, uint64_t mass) {
 class FilteredRow {
  public:
   static std::size_t scratch_bytes(int64_t vocab) {
-    return static_cast<std::size_t>(padded(vocab)) * (sizeof(Entry) + sizeof(uint64_t) + sizeof(float) + sizeof(int32_t));
+    return static_cast<std::size_t>(padded(vocab)) *
+           (sizeof(Entry) + sizeof(uint64_t) + sizeof(float) + sizeof(int32_t));
   }
 
-  FilteredRow(const cpu::LogProbsKernels& sums, const cpu::SampleKernels& kernels, LogitPiece row, float max_z,
-              std::byte* scratch)
+  FilteredRow(const cpu::LogProbsKernels& sums, const cpu::SampleKernels& kernels, LogitPiece row,
+              float max_z, std::byte* scratch)
       : sums_(sums), kernels_(kernels), row_(row), max_z_(max_z) {
     const int64_t n = padded(row.count);
     entries_ = reinterpret_cast<Entry*>(scratch);
@@ -56,9 +58,9 @@ class FilteredRow {
     list_ = {reinterpret_cast<float*>(masses_ + n), reinterpret_cast<int32_t*>(masses_ + n) + n, 0};
   }
 
-  void top_k(int64_t k);        // 0 < k < V; before the others
-  void top_p(float p);          // 0 < p < 1
-  void min_p(float p);          // 0 < p <= 1; after the others
+  void top_k(int64_t k);  // 0 < k < V; before the others
+  void top_p(float p);    // 0 < p < 1
+  void min_p(float p);    // 0 < p <= 1; after the others
   const TokenList& kept() const { return list_; }
 
  private:
@@ -73,14 +75,14 @@ class FilteredRow {
   const cpu::SampleKernels& kernels_;
   LogitPiece row_;
   float max_z_;
-  Entry* entries_;       // also the room of strided_max
-  uint64_t* masses_;     // [list_.count]
+  Entry* entries_;    // also the room of strided_max
+  uint64_t* masses_;  // [list_.count]
   TokenList list_;
   bool narrowed_ = false;  // list_ is what is left; before that everything is
 };
 
-// z >= z_min implies logit >= z_min * T less the roundings of the division: 2^-24 of it, and T 2^-150 where z is
-// subnormal. A bound that is a little too low costs a few divisions.
+// z >= z_min implies logit >= z_min * T less the roundings of the division: 2^-24 of it, and T
+// 2^-150 where z is subnormal. A bound that is a little too low costs a few divisions.
 void FilteredRow::collect_from(float z_min) {
   const double product = static_cast<double>(z_min) * row_.temperature;
   const double slack = std::abs(product) * 0x1p-20 + row_.temperature * 0x1p-130 + 0x1p-140;
@@ -90,8 +92,9 @@ void FilteredRow::collect_from(float z_min) {
 
 void FilteredRow::fill_entries() {
   for (int64_t i = 0; i < list_.count; ++i)
-    entries_[i] = {static_cast<uint64_t>(descending_bits(list_.z[i])) << 32 | static_cast<uint32_t>(list_.ids[i]),
-                   masses_[i]};
+    entries_[i] = {
+        static_cast<uint64_t>(descending_bits(list_.z[i])) << 32 | static_cast<uint32_t>(list_.ids[i]),
+        masses_[i]};
 }
 
 void FilteredRow::keep_entries(int64_t count) {
@@ -102,8 +105,9 @@ void FilteredRow::keep_entries(int64_t count) {
   list_.count = count;
 }
 
-// V is cut into some 8 k or more sets of equal size; the k-th largest of their maxima has k tokens at or above it, so
-// the k largest are among the tokens at or above it, and as a rule these are not many more.
+// V is cut into some 8 k or more sets of equal size; the k-th largest of their maxima has k tokens
+// at or above it, so the k largest are among the tokens at or above it, and as a rule these are not
+// many more.
 void FilteredRow::top_k(int64_t k) {
   const int64_t width = std::clamp<int64_t>(row_.count / (8 * k), 1, 64);
   auto* maxima = reinterpret_cast<float*>(entries_);
@@ -122,7 +126,8 @@ void FilteredRow::top_p(float p) {
   if (narrowed_) {
     target = mass_share(p, weigh());
   } else {
-    // The tokens within c of the largest, c growing until they hold enough: any c that does gives the same prefix.
+    // The tokens within c of the largest, c growing until they hold enough: any c that does gives
+    // the same prefix.
     target = mass_share(p, sums_.mass_sum(row_, max_z_));
     for (float c = 1.0f;; c *= 2.0f) {
       collect_from(c > 32.0f ? -num::kInfinity : max_z_ - c);
@@ -151,7 +156,8 @@ void FilteredRow::top_p(float p) {
 void FilteredRow::min_p(float p) {
   const uint64_t least = mass_share(p, uint64_t{1} << 40);  // the largest token has exp(0) = 1
   if (!narrowed_) {
-    // mass >= p 2^40 and >= 1 means NUM-EXP(z - max) >= max(p, 2^-40) / 2; the slack is far more than all roundings.
+    // mass >= p 2^40 and >= 1 means NUM-EXP(z - max) >= max(p, 2^-40) / 2; the slack is far more
+    // than all roundings.
     const float slack = 0.01f + std::abs(max_z_) * 0x1p-20f;
     collect_from(max_z_ + num::log(0.5f * std::max(p, 0x1p-40f)) - slack);
   }
@@ -171,7 +177,8 @@ struct Kernels {
 };
 
 bool filters(const SampleRule& rule, int64_t vocab) {
-  return rule.temperature != 0 && ((rule.top_k > 0 && rule.top_k < vocab) || rule.top_p < 1 || rule.min_p > 0);
+  return rule.temperature != 0 &&
+         ((rule.top_k > 0 && rule.top_k < vocab) || rule.top_p < 1 || rule.min_p > 0);
 }
 
 int32_t draw(const Kernels& kernels, LogitPiece row, const SampleRule& rule, std::byte* scratch) {
@@ -180,7 +187,8 @@ int32_t draw(const Kernels& kernels, LogitPiece row, const SampleRule& rule, std
   const cpu::NoiseKey key{rule.seed, rule.position};
   const float max_z = max_logit / rule.temperature + 0.0f;
   if (!filters(rule, row.count)) {
-    // The likeliest token first: a high score to beat from the start spares most of the others their noise.
+    // The likeliest token first: a high score to beat from the start spares most of the others
+    // their noise.
     const int64_t first = kernels.loops.first_equal(row, max_logit);
     const float score = max_z + gumbel_noise(rule.seed, rule.position, static_cast<uint32_t>(first));
     return kernels.loops.draw_row(row, key, {score, static_cast<int32_t>(first)}).token;
@@ -209,8 +217,8 @@ void sample(Queue& queue, const SampleArgs& args) {
   if (args.rows == 0) return;
   INVAR_CHECK(args.logits != nullptr && args.rules != nullptr && args.tokens != nullptr,
               "logits, rules and tokens are needed");
-  INVAR_CHECK(args.logits_stride >= args.vocab || args.rows == 1, "logits_stride = {}, vocab = {}", args.logits_stride,
-              args.vocab);
+  INVAR_CHECK(args.logits_stride >= args.vocab || args.rows == 1, "logits_stride = {}, vocab = {}",
+              args.logits_stride, args.vocab);
   bool any_filter = false;
   for (int64_t r = 0; r < args.rows; ++r) {
     check_rule(args.rules[r], r);
@@ -221,7 +229,8 @@ void sample(Queue& queue, const SampleArgs& args) {
     return parallel_rows(queue, args.rows, args.vocab, [&](RowRange rows) { ref::sample(args, rows); });
 
   const bool avx2 = tier == Tier::kAvx2;
-  const Kernels kernels{avx2 ? cpu::kLogProbsAvx2 : cpu::kLogProbsAvx512, avx2 ? cpu::kSampleAvx2 : cpu::kSampleAvx512};
+  const Kernels kernels{avx2 ? cpu::kLogProbsAvx2 : cpu::kLogProbsAvx512,
+                        avx2 ? cpu::kSampleAvx2 : cpu::kSampleAvx512};
   const std::size_t scratch_bytes = any_filter ? FilteredRow::scratch_bytes(args.vocab) : 0;
   std::byte* scratch = queue.scratch(scratch_bytes * static_cast<std::size_t>(queue.pool().threads()));
   queue.pool().parallel_for(args.rows, [&](int64_t begin, int64_t end, int share) {

@@ -26,7 +26,8 @@ struct SampleArgs {
   int64_t vocab;
 };
 
-// tokens[r] = argmax_v (logits[v] / temperature + gumbel(seed, position, v)) over the kept tokens, ties to the lower id.
+// tokens[r] = argmax_v (logits[v] / temperature + gumbel(seed, position, v)) over the kept tokens,
+// ties to the lower id.
 // Filters apply in the order top_k, top_p, min_p, each to what the one before left.
 //
 // Numerics  NUM-SAMPLE: NUM-PHILOX noise keyed by vocabulary id; top-p over NUM-LSE's integer masses.

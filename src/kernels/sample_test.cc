@@ -23,8 +23,12 @@ struct Case {
   int64_t rows() const { return static_cast<int64_t>(rules.size()); }
   std::vector<int32_t> run(Queue& queue) const {
     std::vector<int32_t> tokens(rules.size(), -1);
-    sample(queue, {.logits = logits.data(), .logits_stride = vocab, .rules = rules.data(), .tokens = tokens.data(),
-                   .rows = rows(), .vocab = vocab});
+    sample(queue, {.logits = logits.data(),
+                   .logits_stride = vocab,
+                   .rules = rules.data(),
+                   .tokens = tokens.data(),
+                   .rows = rows(),
+                   .vocab = vocab});
     return tokens;
   }
 };
@@ -33,15 +37,18 @@ SampleRule random_rule(int64_t vocab, TestRandom& random) {
   SampleRule rule;
   const float temperatures[] = {0.0f, 0.05f, 0.7f, 1.0f, 1.0f, 1.0f, 3.0f, 50.0f};
   rule.temperature = temperatures[random.below(8)];
-  if (random.below(2) == 0) rule.top_k = static_cast<int32_t>(1 + random.below(random.below(2) == 0 ? 9 : vocab + 2));
-  if (random.below(2) == 0) rule.top_p = static_cast<float>(std::pow(random.uniform(), random.below(3) * 0.2) * 0.999 + 0.0005);
+  if (random.below(2) == 0)
+    rule.top_k = static_cast<int32_t>(1 + random.below(random.below(2) == 0 ? 9 : vocab + 2));
+  if (random.below(2) == 0)
+    rule.top_p = static_cast<float>(std::pow(random.uniform(), random.below(3) * 0.2) * 0.999 + 0.0005);
   if (random.below(3) == 0) rule.min_p = static_cast<float>(std::pow(random.uniform(), 1 + random.below(40)));
   rule.seed = random.next();
   rule.position = static_cast<int64_t>(random.next() >> (1 + random.below(62)));
   return rule;
 }
 
-// Ties, bans, both zeros and, at temperature 3, distinct logits that become equal: all that order can hang on.
+// Ties, bans, both zeros and, at temperature 3, distinct logits that become equal: all that order
+// can hang on.
 Case random_case(int64_t rows, int64_t vocab, TestRandom& random) {
   Case c{vocab, {}, {}};
   for (int64_t r = 0; r < rows; ++r) {
@@ -51,7 +58,8 @@ Case random_case(int64_t rows, int64_t vocab, TestRandom& random) {
     for (int64_t v = 0; v < vocab; ++v) {
       float x = spread * random.normal();
       if (style == 1) x = std::floor(x);
-      if (style == 2) x = std::bit_cast<float>(std::bit_cast<uint32_t>(spread) + static_cast<uint32_t>(random.below(4)));
+      if (style == 2)
+        x = std::bit_cast<float>(std::bit_cast<uint32_t>(spread) + static_cast<uint32_t>(random.below(4)));
       if (style == 3) x = random.below(2) == 0 ? -kInfinity : random.below(3) == 0 ? -0.0f : std::ceil(x);
       c.logits.push_back(x);
     }
@@ -61,7 +69,8 @@ Case random_case(int64_t rows, int64_t vocab, TestRandom& random) {
   return c;
 }
 
-// The definition, by counting: quadratic in V, and sharing nothing with ref but the scalar functions of numerics.
+// The definition, by counting: quadratic in V, and sharing nothing with ref but the scalar
+// functions of numerics.
 int32_t slow_draw(const float* logits, int64_t vocab, const SampleRule& rule) {
   std::vector<float> z(logits, logits + vocab);
   if (rule.temperature > 0)
@@ -94,7 +103,8 @@ int32_t slow_draw(const float* logits, int64_t vocab, const SampleRule& rule) {
   }
   if (rule.min_p > 0)
     for (int64_t v = 0; v < vocab; ++v)
-      kept[v] = kept[v] && static_cast<double>(mass[v]) >= std::ceil(static_cast<double>(rule.min_p) * 0x1p40);
+      kept[v] =
+          kept[v] && static_cast<double>(mass[v]) >= std::ceil(static_cast<double>(rule.min_p) * 0x1p40);
   int64_t best = -1;
   float best_score = 0;
   for (int64_t v = 0; v < vocab; ++v) {
@@ -114,7 +124,8 @@ TEST(Sample, RefIsTheDefinitionByCounting) {
     const Case c = random_case(60, vocab, random);
     const auto tokens = c.run(ref.queue);
     for (int64_t r = 0; r < c.rows(); ++r)
-      ASSERT_EQ(tokens[r], slow_draw(c.logits.data() + r * vocab, vocab, c.rules[r])) << "vocab " << vocab << ", row " << r;
+      ASSERT_EQ(tokens[r], slow_draw(c.logits.data() + r * vocab, vocab, c.rules[r]))
+          << "vocab " << vocab << ", row " << r;
   }
 }
 
@@ -133,7 +144,8 @@ TEST(Sample, EveryTierAndThreadCountDrawsTheTokenOfRef) {
       for (int64_t r = 0; r < c.rows(); ++r)
         ASSERT_EQ(tokens[r], expected[r])
             << q->name() << ", vocab " << vocab << ", row " << r << ", temperature " << c.rules[r].temperature
-            << ", top_k " << c.rules[r].top_k << ", top_p " << c.rules[r].top_p << ", min_p " << c.rules[r].min_p;
+            << ", top_k " << c.rules[r].top_k << ", top_p " << c.rules[r].top_p << ", min_p "
+            << c.rules[r].min_p;
     }
   }
 }
@@ -166,7 +178,8 @@ TEST(Sample, EqualLogitsGoToTheLowerIdAtTemperatureZero) {
   }
 }
 
-// Bound: 19 degrees of freedom, mean 19, standard deviation 6.2; 55 is exceeded by chance once in 40,000 tables.
+// Bound: 19 degrees of freedom, mean 19, standard deviation 6.2; 55 is exceeded by chance once in
+// 40,000 tables.
 TEST(Sample, FrequenciesFollowTheSoftmaxByChiSquare) {
   constexpr int64_t kVocab = 20, kDraws = 100000;
   TestQueue best(best_tier(), 1);
@@ -197,7 +210,9 @@ TEST(Sample, SeedsAndPositionsGiveIndependentDraws) {
   TestQueue best(best_tier(), 1);
   int64_t equal_seed = 0, equal_position = 0;
   for (int64_t i = 0; i < 1000; ++i) {
-    const Case c{50, std::vector<float>(50), {{.seed = 7, .position = i}, {.seed = 8, .position = i}, {.seed = 7, .position = i + 1}}};
+    const Case c{50,
+                 std::vector<float>(50),
+                 {{.seed = 7, .position = i}, {.seed = 8, .position = i}, {.seed = 7, .position = i + 1}}};
     Case flat = c;
     flat.logits.resize(150);
     const auto tokens = flat.run(best.queue);
@@ -226,7 +241,8 @@ TEST_P(SampleKernels, NoiseIsTheBitsOfScalarGumbelAndNeverAboveItsBound) {
   kernels().gumbel(words.data(), static_cast<int64_t>(words.size()), noise.data());
   kernels().gumbel_bound(words.data(), static_cast<int64_t>(words.size()), bound.data());
   for (std::size_t i = 0; i < words.size(); ++i) {
-    ASSERT_EQ(std::bit_cast<uint32_t>(noise[i]), std::bit_cast<uint32_t>(gumbel<float>(words[i]))) << words[i];
+    ASSERT_EQ(std::bit_cast<uint32_t>(noise[i]), std::bit_cast<uint32_t>(gumbel<float>(words[i])))
+        << words[i];
     ASSERT_LE(noise[i], bound[i]) << words[i];
     ASSERT_LE(noise[i], 22.9f) << words[i];
   }

@@ -12,13 +12,20 @@ struct Case {
   std::vector<bf16> gate_up;
 
   Case(int64_t rows_, int64_t ffn_dim_, TestRandom& random)
-      : rows(rows_), ffn_dim(ffn_dim_), in_stride(2 * ffn_dim_ + 3), out_stride(ffn_dim_ + 1),
+      : rows(rows_),
+        ffn_dim(ffn_dim_),
+        in_stride(2 * ffn_dim_ + 3),
+        out_stride(ffn_dim_ + 1),
         gate_up(random.bf16_normals(rows * in_stride, 4.0f)) {}
 
   std::vector<bf16> run(Queue& queue) const {
     std::vector<bf16> out(static_cast<std::size_t>(rows * out_stride), bf16{0x1234});
-    swiglu(queue, {.gate_up = gate_up.data(), .out = out.data(), .in_stride = in_stride, .out_stride = out_stride,
-                   .rows = rows, .ffn_dim = ffn_dim});
+    swiglu(queue, {.gate_up = gate_up.data(),
+                   .out = out.data(),
+                   .in_stride = in_stride,
+                   .out_stride = out_stride,
+                   .rows = rows,
+                   .ffn_dim = ffn_dim});
     return out;
   }
 };
@@ -75,7 +82,8 @@ TEST(Swiglu, AgreesWithBinary64) {
     for (int64_t f = 0; f < c.ffn_dim; ++f) {
       const double gate = to_float(c.gate_up[r * c.in_stride + f]);
       const double up = to_float(c.gate_up[r * c.in_stride + c.ffn_dim + f]);
-      EXPECT_LE(relative_error(to_float(out[r * c.out_stride + f]), gate / (1 + std::exp(-gate)) * up), 0x1.01p-8);
+      EXPECT_LE(relative_error(to_float(out[r * c.out_stride + f]), gate / (1 + std::exp(-gate)) * up),
+                0x1.01p-8);
     }
     EXPECT_EQ(out[r * c.out_stride + c.ffn_dim], bf16{0x1234});
   }

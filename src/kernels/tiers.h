@@ -13,7 +13,8 @@ struct RowRange {
   int64_t end;
 };
 
-// One function, in its tiers. AVX512-BF16 has no dot product to offer here, so it runs the AVX-512 one.
+// One function, in its tiers. AVX512-BF16 has no dot product to offer here, so it runs the AVX-512
+// one.
 template <class Function>
 struct Tiers {
   Function* ref;

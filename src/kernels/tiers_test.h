@@ -1,4 +1,5 @@
-// What the tests of row-wise ops share: every tier of this machine, thread counts, and seeded inputs.
+// What the tests of row-wise ops share: every tier of this machine, thread counts, and seeded
+// inputs.
 #pragma once
 
 #include <cmath>

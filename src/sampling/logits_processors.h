@@ -1,4 +1,5 @@
-// Logits processors: what a request changes in a row of logits before log-probs and the draw. Pure functions.
+// Logits processors: what a request changes in a row of logits before log-probs and the draw. Pure
+// functions.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,9 @@ struct Penalties {
 //   presence    generated at least once: logit - presence
 //
 // logits: [V]. Tokens outside [0, V) are a bug of the caller.
-// Source: Keskar et al. 2019, arXiv:1909.05858, as in transformers' RepetitionPenaltyLogitsProcessor; OpenAI's API
-// reference for frequency_penalty and presence_penalty; the order is vLLM's.
+// Source: Keskar et al. 2019, arXiv:1909.05858, as in transformers'
+// RepetitionPenaltyLogitsProcessor; OpenAI's API reference for frequency_penalty and
+// presence_penalty; the order is vLLM's.
 void apply_penalties(std::span<float> logits, std::span<const TokenCount> counts, Penalties penalties);
 
 struct TokenBias {
@@ -39,7 +41,8 @@ struct TokenBias {
 // logits: [V], in place. Source: OpenAI's API reference, logit_bias.
 void apply_logit_bias(std::span<float> logits, std::span<const TokenBias> biases);
 
-// Sets the logits of `tokens` to -inf: they cannot be drawn, and take no part in log-sum-exp. logits: [V], in place.
+// Sets the logits of `tokens` to -inf: they cannot be drawn, and take no part in log-sum-exp.
+// logits: [V], in place.
 void ban_tokens(std::span<float> logits, std::span<const int32_t> tokens);
 
 }  // namespace invar

@@ -25,7 +25,8 @@ TEST(LogitsProcessors, FrequencyCountsGeneratedTokensAndPresenceAsksForOne) {
 
 TEST(LogitsProcessors, RepetitionComesBeforeFrequencyAndPresence) {
   std::vector<float> logits{4.0f};
-  apply_penalties(logits, std::vector<TokenCount>{{0, 0, 3}}, {.repetition = 2.0f, .presence = 1.0f, .frequency = 0.5f});
+  apply_penalties(logits, std::vector<TokenCount>{{0, 0, 3}},
+                  {.repetition = 2.0f, .presence = 1.0f, .frequency = 0.5f});
   EXPECT_EQ(logits[0], 4.0f / 2.0f - 0.5f * 3.0f - 1.0f);
 }
 

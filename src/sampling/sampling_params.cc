@@ -17,12 +17,16 @@ bool within(float x, float low, float high) { return x >= low && x <= high; }
 
 Status validate_filters(const SamplingParams& p) {
   if (p.temperature != 0 && !(p.temperature >= kTemperatureMin && std::isfinite(p.temperature)))
-    return error("temperature: expected 0 (the likeliest token) or a finite number of at least 1e-5, found {}",
-                 p.temperature);
-  if (p.top_k < -1) return error("top_k: expected -1 or 0 (all tokens) or a count of at least 1, found {}", p.top_k);
+    return error(
+        "temperature: expected 0 (the likeliest token) or a finite number of at least 1e-5, found "
+        "{}",
+        p.temperature);
+  if (p.top_k < -1)
+    return error("top_k: expected -1 or 0 (all tokens) or a count of at least 1, found {}", p.top_k);
   if (!(p.top_p > 0 && p.top_p <= 1))
     return error("top_p: expected a number above 0 and up to 1 (all tokens), found {}", p.top_p);
-  if (!within(p.min_p, 0, 1)) return error("min_p: expected a number from 0 (all tokens) to 1, found {}", p.min_p);
+  if (!within(p.min_p, 0, 1))
+    return error("min_p: expected a number from 0 (all tokens) to 1, found {}", p.min_p);
   return Ok{};
 }
 
@@ -37,7 +41,8 @@ Status validate_logit_bias(const SamplingParams& p, int64_t vocab) {
   }
   std::sort(tokens.begin(), tokens.end());
   const auto twice = std::adjacent_find(tokens.begin(), tokens.end());
-  if (twice != tokens.end()) return error("logit_bias: expected each token once, found token {} twice", *twice);
+  if (twice != tokens.end())
+    return error("logit_bias: expected each token once, found token {} twice", *twice);
   return Ok{};
 }
 

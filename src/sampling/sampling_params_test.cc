@@ -20,16 +20,28 @@ std::string complaint(const SamplingParams& params) {
 
 TEST(SamplingParams, DefaultsAndExtremesOfEveryRangeAreValid) {
   EXPECT_EQ(complaint({}), "");
-  EXPECT_EQ(complaint({.temperature = 0.0f, .top_k = -1, .top_p = 1e-30f, .min_p = 1.0f, .repetition_penalty = 10.0f,
-                       .presence_penalty = -2.0f, .frequency_penalty = 2.0f, .logit_bias = {{99, -100.0f}, {0, 100.0f}},
-                       .n = 65536, .max_tokens = 5, .min_tokens = 5, .stop = {"a"}, .stop_token_ids = {0, 99}}),
+  EXPECT_EQ(complaint({.temperature = 0.0f,
+                       .top_k = -1,
+                       .top_p = 1e-30f,
+                       .min_p = 1.0f,
+                       .repetition_penalty = 10.0f,
+                       .presence_penalty = -2.0f,
+                       .frequency_penalty = 2.0f,
+                       .logit_bias = {{99, -100.0f}, {0, 100.0f}},
+                       .n = 65536,
+                       .max_tokens = 5,
+                       .min_tokens = 5,
+                       .stop = {"a"},
+                       .stop_token_ids = {0, 99}}),
             "");
 }
 
 TEST(SamplingParams, EveryParameterOutsideItsRangeIsNamedWithWhatWasExpectedAndFound) {
   const auto infinity = std::numeric_limits<float>::infinity();
   const std::vector<std::pair<SamplingParams, std::string>> cases{
-      {{.temperature = kNaN}, "temperature: expected 0 (the likeliest token) or a finite number of at least 1e-5, found nan"},
+      {{.temperature = kNaN},
+       "temperature: expected 0 (the likeliest token) or a finite number of at least 1e-5, found "
+       "nan"},
       {{.temperature = -0.5f}, "temperature:"},
       {{.temperature = 1e-6f}, "temperature:"},
       {{.temperature = infinity}, "temperature:"},
@@ -45,8 +57,10 @@ TEST(SamplingParams, EveryParameterOutsideItsRangeIsNamedWithWhatWasExpectedAndF
       {{.frequency_penalty = -2.5f}, "frequency_penalty:"},
       {{.logit_bias = {{100, 1.0f}}}, "logit_bias: expected token ids from 0 to 99, found 100"},
       {{.logit_bias = {{-1, 1.0f}}}, "logit_bias:"},
-      {{.logit_bias = {{5, -infinity}}}, "logit_bias: expected numbers from -100 to 100, found -inf for token 5"},
-      {{.logit_bias = {{5, 1.0f}, {4, 1.0f}, {5, 2.0f}}}, "logit_bias: expected each token once, found token 5 twice"},
+      {{.logit_bias = {{5, -infinity}}},
+       "logit_bias: expected numbers from -100 to 100, found -inf for token 5"},
+      {{.logit_bias = {{5, 1.0f}, {4, 1.0f}, {5, 2.0f}}},
+       "logit_bias: expected each token once, found token 5 twice"},
       {{.n = 0}, "n: expected 1 to 65536 samples, found 0"},
       {{.n = 65537}, "n:"},
       {{.max_tokens = 0}, "max_tokens:"},

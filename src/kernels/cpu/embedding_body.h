@@ -7,7 +7,8 @@
 namespace invar {
 namespace {
 
-// Token ids jump about in a table larger than any cache, so the rows to come are asked for ahead of time.
+// Token ids jump about in a table larger than any cache, so the rows to come are asked for ahead of
+// time.
 constexpr int64_t kRowsAhead = 2;
 
 void embedding_rows(const EmbeddingArgs& args, RowRange rows) {

@@ -1,5 +1,5 @@
-// NUM-EXP, NUM-EXP2P, NUM-LOG, NUM-LOG1P, NUM-SILU and NUM-BF16 over arrays, per SIMD tier: what the kernels inline,
-// made callable so that tests can hold it to the scalar functions.
+// NUM-EXP, NUM-EXP2P, NUM-LOG, NUM-LOG1P, NUM-SILU and NUM-BF16 over arrays, per SIMD tier: what
+// the kernels inline, made callable so that tests can hold it to the scalar functions.
 #pragma once
 
 #include <cstdint>

@@ -45,7 +45,8 @@ TEST_P(SimdFunctions, ExpIsTheBitsOfScalar) {
   expect_bits(kernels().exp, [](float x) { return num::exp(x); });
 }
 TEST_P(SimdFunctions, Exp2pIsTheBitsOfScalarOnItsDomain) {
-  expect_bits(kernels().exp2p, [](float x) { return num::exp2p(x); }, 0x80000000u);  // x <= 0
+  expect_bits(
+      kernels().exp2p, [](float x) { return num::exp2p(x); }, 0x80000000u);  // x <= 0
 }
 TEST_P(SimdFunctions, LogIsTheBitsOfScalar) {
   expect_bits(kernels().log, [](float x) { return num::log(x); });
@@ -62,13 +63,16 @@ TEST_P(SimdFunctions, Bf16StoresRoundAsScalarAndTailsWriteNoFurther) {
   std::vector<float> x;
   for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 32749)
     x.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
-  for (uint32_t bits = 0x3f800000; bits < 0x3f800000 + 0x40000; bits += 0x4000)  // ties, and one to either side
+  for (uint32_t bits = 0x3f800000; bits < 0x3f800000 + 0x40000;
+       bits += 0x4000)  // ties, and one to either side
     for (uint32_t step : {0x3fffu, 0x4000u, 0x4001u}) x.push_back(std::bit_cast<float>(bits + step));
-  for (int64_t count : {static_cast<int64_t>(x.size()), int64_t{1}, int64_t{7}, int64_t{15}, int64_t{17}, int64_t{33}}) {
+  for (int64_t count :
+       {static_cast<int64_t>(x.size()), int64_t{1}, int64_t{7}, int64_t{15}, int64_t{17}, int64_t{33}}) {
     std::vector<bf16> out(static_cast<std::size_t>(count) + 20, bf16{0x1234});
     kernels().to_bf16({x.data(), count}, out.data());
     for (int64_t i = 0; i < count; ++i) ASSERT_EQ(out[i], to_bf16(x[i])) << x[i];
-    for (std::size_t i = static_cast<std::size_t>(count); i < out.size(); ++i) ASSERT_EQ(out[i], bf16{0x1234});
+    for (std::size_t i = static_cast<std::size_t>(count); i < out.size(); ++i)
+      ASSERT_EQ(out[i], bf16{0x1234});
   }
 }
 

@@ -1,4 +1,5 @@
-// Loops over a row of logits, or a piece of one, in their SIMD tiers: what log_probs is made of, and sample in part.
+// Loops over a row of logits, or a piece of one, in their SIMD tiers: what log_probs is made of,
+// and sample in part.
 #pragma once
 
 #include <cstdint>

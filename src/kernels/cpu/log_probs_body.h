@@ -18,7 +18,8 @@ namespace {
   return max_of_lanes(max(max(m[0], m[1]), max(m[2], m[3])));
 }
 
-// bits(2^12 + e) = bits(2^12) + mass for e in [0, 1]: one binary64 addition is the rounding to a multiple of 2^-40.
+// bits(2^12 + e) = bits(2^12) + mass for e in [0, 1]: one binary64 addition is the rounding to a
+// multiple of 2^-40.
 constexpr double kMassAnchor = 0x1p12;
 constexpr uint64_t kMassAnchorBits = (1023ull + 12) << 52;
 
@@ -46,7 +47,8 @@ INVAR_SIMD uint64_t mass_sum_loop(cpu::LogitPiece piece, float row_max_value) {
 }
 
 [[gnu::flatten]] inline uint64_t mass_sum(cpu::LogitPiece piece, float row_max) {
-  return piece.temperature == 1.0f ? mass_sum_loop<false>(piece, row_max) : mass_sum_loop<true>(piece, row_max);
+  return piece.temperature == 1.0f ? mass_sum_loop<false>(piece, row_max)
+                                   : mass_sum_loop<true>(piece, row_max);
 }
 
 }  // namespace

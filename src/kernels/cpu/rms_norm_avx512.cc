@@ -1,4 +1,5 @@
 #include "kernels/cpu/simd_avx512.h"
+
 #include "kernels/cpu/rms_norm_body.h"
 
 namespace invar::cpu {

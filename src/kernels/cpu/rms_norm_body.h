@@ -7,7 +7,8 @@
 namespace invar {
 namespace {
 
-// NUM-RED over load(i) = elements i .. i+15 of a vector of `dim`, +0 beyond it. Each is loaded once.
+// NUM-RED over load(i) = elements i .. i+15 of a vector of `dim`, +0 beyond it. Each is loaded
+// once.
 template <class Load>
 INVAR_SIMD float sum_of_squares(int64_t dim, const Load& load) {
   constexpr int64_t kVirtualLanes = 2048;

@@ -1,4 +1,5 @@
-// Loops over one row of logits in their SIMD tiers: what sample is made of, beside those of cpu/log_probs.h.
+// Loops over one row of logits in their SIMD tiers: what sample is made of, beside those of
+// cpu/log_probs.h.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@
 
 namespace invar::cpu {
 
-// What every tier writes in whole vectors: lists have room for this many elements beyond their last.
+// What every tier writes in whole vectors: lists have room for this many elements beyond their
+// last.
 constexpr int64_t kListSlack = 16;
 
 // Tokens of a row, in ascending order of ids where collect() made the list.
@@ -17,7 +19,8 @@ struct TokenList {
   int64_t count;
 };
 
-// collect() takes the tokens with z >= z_min. Those have logit >= logit_min as well, which is cheaper to see.
+// collect() takes the tokens with z >= z_min. Those have logit >= logit_min as well, which is
+// cheaper to see.
 struct CollectBounds {
   float logit_min;
   float z_min;
@@ -37,7 +40,8 @@ struct Draw {
 struct SampleKernels {
   // The lowest index of `value` in [count] logits that hold it.
   int64_t (*first_equal)(LogitPiece row, float value);
-  // Maxima of the ids with equal (id / 16 / width) and id % 16, into out[16 * ceil(count / 16 / width)].
+  // Maxima of the ids with equal (id / 16 / width) and id % 16, into out[16 * ceil(count / 16 /
+  // width)].
   void (*strided_max)(LogitPiece row, int64_t width, float* out);
   void (*collect)(LogitPiece row, CollectBounds bounds, TokenList* list);
   // NUM-LSE's masses, into out[count + kListSlack]; returns their sum.
@@ -45,7 +49,8 @@ struct SampleKernels {
   // The better of `best` and all tokens of the row; of the list.
   Draw (*draw_row)(LogitPiece row, NoiseKey key, Draw best);
   Draw (*draw_list)(TokenList list, NoiseKey key, Draw best);
-  // out[i] = an upper bound of NUM-GUMBEL of the word, in fp32: what draw_* leave out rests on it. For its test.
+  // out[i] = an upper bound of NUM-GUMBEL of the word, in fp32: what draw_* leave out rests on it.
+  // For its test.
   void (*gumbel_bound)(const uint32_t* words, int64_t count, float* out);
   void (*gumbel)(const uint32_t* words, int64_t count, float* out);
 };

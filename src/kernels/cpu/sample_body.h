@@ -24,7 +24,8 @@ void strided_max(cpu::LogitPiece row, int64_t width, float* out) {
   for (int64_t begin = 0; begin < row.count; begin += 16 * width, out += 16) {
     F32x16 m = -num::kInfinity;
     const int64_t end = begin + 16 * width < row.count ? begin + 16 * width : row.count;
-    for (int64_t i = begin; i < end; i += 16) m = max(m, load_f32(row.logits + i, row.count - i, -num::kInfinity));
+    for (int64_t i = begin; i < end; i += 16)
+      m = max(m, load_f32(row.logits + i, row.count - i, -num::kInfinity));
     store_f32(out, m);
   }
 }
@@ -34,7 +35,8 @@ void strided_max(cpu::LogitPiece row, int64_t width, float* out) {
   int64_t count = 0;
   for (int64_t i = 0; i < row.count; i += 16) {
     const F32x16 logits = load_f32(row.logits + i, row.count - i, num::kNan);
-    if (!any(logits >= logit_min)) [[likely]] continue;
+    if (!any(logits >= logit_min)) [[likely]]
+      continue;
     const F32x16 z = divide(logits, row.temperature);
     const Mask16 taken = z >= z_min;
     compress_store(list->ids + count, taken, iota() + I32x16(static_cast<uint32_t>(i)));
@@ -82,16 +84,18 @@ INVAR_SIMD void sampling_words_lanes(I32x16 blocks, cpu::NoiseKey key, I32x16 (&
 // No Gumbel noise exceeds this: -ln(-ln(1 - 2^-33)) is 22.874.
 constexpr float kGumbelMax = 22.9f;
 
-// An upper bound of gumbel(h), for a sixth of its cost. -ln(1 - w) >= w, so gumbel <= -ln w; with t = h >> 8, exact in
-// fp32, w >= t 2^-24; and log2(t) >= bits(t) 2^-23 - 127, since log2(1 + f) >= f. The 0.01 is a thousand times what
-// the roundings here and in NUM-GUMBEL can add up to. h < 256 gives 104.7.
+// An upper bound of gumbel(h), for a sixth of its cost. -ln(1 - w) >= w, so gumbel <= -ln w; with t
+// = h >> 8, exact in fp32, w >= t 2^-24; and log2(t) >= bits(t) 2^-23 - 127, since log2(1 + f) >=
+// f. The 0.01 is a thousand times what the roundings here and in NUM-GUMBEL can add up to. h < 256
+// gives 104.7.
 INVAR_SIMD F32x16 gumbel_bound(I32x16 h) {
   const F32x16 t = to_float(shr<8>(h));
   return fma(to_float(as_int(t)), F32x16(-0x1.62e430p-24f), F32x16(151 * 0.693147181f + 0.01f));
 }
 
-// Takes up to sixteen tokens, lane i being token ids[i] with noise word words[i], into the draw. A lane that loses by
-// its bound loses by its score: fp32(z + gumbel) <= fp32(z + bound), rounding being monotone. So leaving it out is exact.
+// Takes up to sixteen tokens, lane i being token ids[i] with noise word words[i], into the draw. A
+// lane that loses by its bound loses by its score: fp32(z + gumbel) <= fp32(z + bound), rounding
+// being monotone. So leaving it out is exact.
 INVAR_SIMD void take(F32x16 z, I32x16 ids, I32x16 words, cpu::Draw& best) {
   if (!any(z + gumbel_bound(words) >= F32x16(best.score))) return;
   const F32x16 scores = z + gumbel<F32x16>(words);
@@ -103,7 +107,8 @@ INVAR_SIMD void take(F32x16 z, I32x16 ids, I32x16 words, cpu::Draw& best) {
   store_i32(token, ids);
   for (; left != 0; left &= left - 1) {
     const int i = __builtin_ctz(left);
-    if (score[i] > best.score || (score[i] == best.score && token[i] < best.token)) best = {score[i], token[i]};
+    if (score[i] > best.score || (score[i] == best.score && token[i] < best.token))
+      best = {score[i], token[i]};
   }
 }
 
@@ -135,7 +140,8 @@ INVAR_SIMD void take(F32x16 z, I32x16 ids, I32x16 words, cpu::Draw& best) {
   for (int64_t i = 0; i < list.count; i += 16) {
     const F32x16 z = load_f32(list.z + i, list.count - i, -num::kInfinity);
     if (!any(z + F32x16(kGumbelMax) >= F32x16(best.score))) continue;
-    // Lanes beyond the list hold arbitrary ids, and -inf: were they to tie at -inf, any real token would beat them.
+    // Lanes beyond the list hold arbitrary ids, and -inf: were they to tie at -inf, any real token
+    // would beat them.
     const I32x16 ids = select(first_lanes(list.count - i), load_i32(list.ids + i), I32x16(0x7fffffffu));
     I32x16 words[4];
     sampling_words_lanes(shr<2>(ids), key, words);

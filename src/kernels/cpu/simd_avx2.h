@@ -1,5 +1,6 @@
-// Sixteen fp32 or int32 lanes in two ymm registers. The same names as simd_avx512.h, so that a kernel body is one text.
-// They include the operations that the templates of numerics/functions.h ask for.
+// Sixteen fp32 or int32 lanes in two ymm registers. The same names as simd_avx512.h, so that a
+// kernel body is one text. They include the operations that the templates of numerics/functions.h
+// ask for.
 //
 // Everything is in an anonymous namespace, as there. Include it in *_avx2.cc only.
 #pragma once
@@ -166,17 +167,13 @@ INVAR_SIMD F32x16 fms(F32x16 a, F32x16 b, F32x16 c) {
 }
 INVAR_SIMD F32x16 sqrt(F32x16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 // max is a > b ? a : b, min a < b ? a : b: b where one is NaN or both are zeros.
-INVAR_SIMD F32x16 max(F32x16 a, F32x16 b) {
-  return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
-}
-INVAR_SIMD F32x16 min(F32x16 a, F32x16 b) {
-  return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
-}
+INVAR_SIMD F32x16 max(F32x16 a, F32x16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+INVAR_SIMD F32x16 min(F32x16 a, F32x16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
 // Comparisons are false where a lane is NaN.
-#define INVAR_COMPARE(op, predicate)                                               \
-  INVAR_SIMD Mask16 operator op(F32x16 a, F32x16 b) {                              \
-    return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, b.lo, predicate)),             \
-            _mm256_castps_si256(_mm256_cmp_ps(a.hi, b.hi, predicate))};            \
+#define INVAR_COMPARE(op, predicate)                                    \
+  INVAR_SIMD Mask16 operator op(F32x16 a, F32x16 b) {                   \
+    return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, b.lo, predicate)),  \
+            _mm256_castps_si256(_mm256_cmp_ps(a.hi, b.hi, predicate))}; \
   }
 INVAR_COMPARE(==, _CMP_EQ_OQ)
 INVAR_COMPARE(<, _CMP_LT_OQ)
@@ -210,7 +207,8 @@ INVAR_SIMD F32x16 round_even(F32x16 a) {
           _mm256_round_ps(a.hi, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
 
-// Loads and stores need no alignment. With n, only lanes 0..n-1 touch memory; the others read as `fill`.
+// Loads and stores need no alignment. With n, only lanes 0..n-1 touch memory; the others read as
+// `fill`.
 INVAR_SIMD F32x16 load_f32(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 INVAR_SIMD F32x16 load_f32(const float* p, int64_t n, F32x16 fill = 0.0f) {
   const Mask16 m = first_lanes(n);
@@ -285,7 +283,8 @@ INVAR_SIMD __m256 fold_eight(const F32x16* s) {
                                     _mm256_shuffle_ps(pair[0], pair[1], _MM_SHUFFLE(3, 1, 3, 1)));
   return _mm256_permutevar8x32_ps(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
-// s[i] holds lanes (t, j) of NUM-RED for t = 2i and 2i + 1; lane t of the result is the fold over j of lane t:
+// s[i] holds lanes (t, j) of NUM-RED for t = 2i and 2i + 1; lane t of the result is the fold over j
+// of lane t:
 // ((s0+s4)+(s2+s6)) + ((s1+s5)+(s3+s7)).
 INVAR_SIMD F32x16 fold_groups_of_8(const F32x16 (&s)[8]) { return {fold_eight(s), fold_eight(s + 4)}; }
 
@@ -331,8 +330,8 @@ INVAR_SIMD uint64_t sum_of_lanes(U64x16 a) {
   for (uint64_t lane : lanes) sum += lane;
   return sum;
 }
-// The bits of double(a) + anchor, one binary64 rounding to nearest even. With anchor = 2^(52-s) and 0 <= a <= anchor / 2
-// that is bits(anchor) + a * 2^s rounded to an integer.
+// The bits of double(a) + anchor, one binary64 rounding to nearest even. With anchor = 2^(52-s) and
+// 0 <= a <= anchor / 2 that is bits(anchor) + a * 2^s rounded to an integer.
 INVAR_SIMD U64x16 anchored_bits(F32x16 a, double anchor) {
   const __m256d c = _mm256_set1_pd(anchor);
   const __m128 parts[4] = {_mm256_castps256_ps128(a.lo), _mm256_extractf128_ps(a.lo, 1),

@@ -1,11 +1,13 @@
-// Sixteen fp32 or int32 lanes in one zmm register. The same names as simd_avx2.h, so that a kernel body is one text.
-// They include the operations that the templates of numerics/functions.h ask for.
+// Sixteen fp32 or int32 lanes in one zmm register. The same names as simd_avx2.h, so that a kernel
+// body is one text. They include the operations that the templates of numerics/functions.h ask for.
 //
-// Everything is in an anonymous namespace: a function that was compiled with AVX-512 must not be what the linker keeps
-// for a baseline file, and a template instantiated over these types is internal as well. Include it in *_avx512.cc only.
+// Everything is in an anonymous namespace: a function that was compiled with AVX-512 must not be
+// what the linker keeps for a baseline file, and a template instantiated over these types is
+// internal as well. Include it in *_avx512.cc only.
 #pragma once
 
-// GCC 12 takes the deliberate _mm512_undefined_*() inside its own intrinsics for a mistake of ours (GCC bug 105593).
+// GCC 12 takes the deliberate _mm512_undefined_*() inside its own intrinsics for a mistake of ours
+// (GCC bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -132,13 +134,14 @@ INVAR_SIMD I32x16 as_int(F32x16 a) { return I32x16(_mm512_castps_si512(a.v)); }
 INVAR_SIMD F32x16 as_float(I32x16 a) { return F32x16(_mm512_castsi512_ps(a.v)); }
 INVAR_SIMD F32x16 operator-(F32x16 a) { return as_float(as_int(a) ^ I32x16(0x80000000u)); }
 INVAR_SIMD F32x16 to_float(I32x16 a) { return F32x16(_mm512_cvtepi32_ps(a.v)); }  // nearest even
-INVAR_SIMD I32x16 to_i32(F32x16 a) { return I32x16(_mm512_cvtps_epi32(a.v)); }  // nearest even, |a| < 2^31
+INVAR_SIMD I32x16 to_i32(F32x16 a) { return I32x16(_mm512_cvtps_epi32(a.v)); }    // nearest even, |a| < 2^31
 INVAR_SIMD I32x16 truncate_i32(F32x16 a) { return I32x16(_mm512_cvttps_epi32(a.v)); }
 INVAR_SIMD F32x16 round_even(F32x16 a) {
   return F32x16(_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
-// Loads and stores need no alignment. With n, only lanes 0..n-1 touch memory; the others read as `fill`.
+// Loads and stores need no alignment. With n, only lanes 0..n-1 touch memory; the others read as
+// `fill`.
 INVAR_SIMD F32x16 load_f32(const float* p) { return F32x16(_mm512_loadu_ps(p)); }
 INVAR_SIMD F32x16 load_f32(const float* p, int64_t n, F32x16 fill = 0.0f) {
   return F32x16(_mm512_mask_loadu_ps(fill.v, first_lanes(n).m, p));
@@ -179,7 +182,8 @@ INVAR_SIMD int64_t compress_store(int32_t* p, Mask16 m, I32x16 a) {
 INVAR_SIMD __m256 low_half(F32x16 a) { return _mm512_castps512_ps256(a.v); }
 INVAR_SIMD __m256 high_half(F32x16 a) { return _mm512_extractf32x8_ps(a.v, 1); }
 
-// s[i] holds lanes (t, j) of NUM-RED for t = 2i and 2i + 1; lane t of the result is the fold over j of lane t:
+// s[i] holds lanes (t, j) of NUM-RED for t = 2i and 2i + 1; lane t of the result is the fold over j
+// of lane t:
 // ((s0+s4)+(s2+s6)) + ((s1+s5)+(s3+s7)).
 INVAR_SIMD F32x16 fold_groups_of_8(const F32x16 (&s)[8]) {
   __m512 quad[4];  // [2k, 2k+1] -> stride 4: four 128-bit parts, one a t
@@ -235,8 +239,8 @@ INVAR_SIMD void store_u64(uint64_t* p, U64x16 a) {
 INVAR_SIMD uint64_t sum_of_lanes(U64x16 a) {
   return static_cast<uint64_t>(_mm512_reduce_add_epi64(_mm512_add_epi64(a.lo, a.hi)));
 }
-// The bits of double(a) + anchor, one binary64 rounding to nearest even. With anchor = 2^(52-s) and 0 <= a <= anchor / 2
-// that is bits(anchor) + a * 2^s rounded to an integer.
+// The bits of double(a) + anchor, one binary64 rounding to nearest even. With anchor = 2^(52-s) and
+// 0 <= a <= anchor / 2 that is bits(anchor) + a * 2^s rounded to an integer.
 INVAR_SIMD U64x16 anchored_bits(F32x16 a, double anchor) {
   const __m512d c = _mm512_set1_pd(anchor);
   return {_mm512_castpd_si512(_mm512_add_pd(_mm512_cvtps_pd(low_half(a)), c)),

@@ -15,7 +15,8 @@ namespace {
     const bf16* up = gate + ffn_dim;
     bf16* out = args.out + r * args.out_stride;
     int64_t f = 0;
-    for (; f + 16 <= ffn_dim; f += 16) store_bf16(out + f, num::silu(load_bf16(gate + f)) * load_bf16(up + f));
+    for (; f + 16 <= ffn_dim; f += 16)
+      store_bf16(out + f, num::silu(load_bf16(gate + f)) * load_bf16(up + f));
     if (const int64_t n = ffn_dim - f; n > 0)
       store_bf16(out + f, num::silu(load_bf16(gate + f, n)) * load_bf16(up + f, n), n);
   }
