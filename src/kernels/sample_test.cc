@@ -178,6 +178,21 @@ TEST(Sample, EqualLogitsGoToTheLowerIdAtTemperatureZero) {
   }
 }
 
+// Next to 2^30 all noise rounds away, so the scores of the largest logits are equal.
+TEST(Sample, EqualScoresGoToTheLowerIdUnderEveryFilter) {
+  Case c{1000, std::vector<float>(1000, 0.0f), {}};
+  for (int64_t v : {37, 38, 64, 170, 171, 172, 900, 999}) c.logits[v] = 0x1p30f;
+  const std::vector<float> row = c.logits;
+  for (const SampleRule& rule :
+       {SampleRule{}, SampleRule{.top_k = 6}, SampleRule{.top_k = 500}, SampleRule{.top_p = 0.9f},
+        SampleRule{.min_p = 0.5f}, SampleRule{.temperature = 0.5f, .top_k = 7, .top_p = 0.8f}}) {
+    c.rules.push_back(rule);
+    if (c.rules.size() > 1) c.logits.insert(c.logits.end(), row.begin(), row.end());
+  }
+  for (const auto& q : all_queues())
+    ASSERT_EQ(c.run(q->queue), std::vector<int32_t>(c.rules.size(), 37)) << q->name();
+}
+
 // Bound: 19 degrees of freedom, mean 19, standard deviation 6.2; 55 is exceeded by chance once in
 // 40,000 tables.
 TEST(Sample, FrequenciesFollowTheSoftmaxByChiSquare) {
