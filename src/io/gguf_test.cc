@@ -203,6 +203,19 @@ TEST(Gguf, FlippingAnyByteNeverCrashes) {
   EXPECT_GT(refused, 100);
 }
 
+TEST(Gguf, FilesWrittenByGgufPyAreRead) {
+  for (const std::string arch : {"llama", "qwen2", "qwen3"}) {
+    const Result<GgufFile> file = GgufFile::open(INVAR_SOURCE_DIR "/tests/corpus/gguf_fuzz/" + arch + ".gguf");
+    ASSERT_TRUE(file.ok()) << file.message();
+    EXPECT_EQ(*file->find_string("general.architecture"), arch);
+    EXPECT_EQ(file->find_uint(arch + ".embedding_length"), 32u);
+    EXPECT_EQ(*file->find_floats("tokenizer.ggml.scores"), (std::vector<float>{0.0f, -1.0f}));
+    EXPECT_EQ(*file->find_ints("tokenizer.ggml.token_type"), (std::vector<int64_t>{1, 3}));
+    ASSERT_NE(file->find_tensor("token_embd.weight"), nullptr);
+    EXPECT_EQ(file->find_tensor("token_embd.weight")->shape, (std::vector<int64_t>{2, 32}));
+  }
+}
+
 TEST(Gguf, OpeningKeepsTheMappingAliveThroughMoves) {
   const std::string path = testing::TempDir() + "gguf_test_open.gguf";
   const std::string bytes = GgufBuilder().tensor("w", GgmlType::kF32, {2}, "abcdefgh").bytes();

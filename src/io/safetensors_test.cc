@@ -123,6 +123,19 @@ TEST(Safetensors, FlippingAnyByteNeverCrashes) {
   EXPECT_GT(refused, 100);
 }
 
+TEST(Safetensors, AFileWrittenByTheReferenceIsRead) {
+  const std::string path = INVAR_SOURCE_DIR "/tests/corpus/safetensors_fuzz/four.safetensors";
+  const Result<SafetensorsFile> file = SafetensorsFile::open(path);
+  ASSERT_TRUE(file.ok()) << file.message();
+  ASSERT_EQ(file->tensors().size(), 4u);
+  float last;
+  std::memcpy(&last, file->tensors().at("a").data.data() + 20, 4);
+  EXPECT_EQ(last, 5.0f);
+  EXPECT_EQ(file->tensors().at("b").shape, (std::vector<int64_t>{0, 4}));
+  EXPECT_TRUE(file->tensors().at("c").shape.empty());
+  EXPECT_EQ(file->tensors().at("d").dtype, DType::kF16);
+}
+
 class SafetensorsModelTest : public testing::Test {
  protected:
   void SetUp() override {
