@@ -217,9 +217,8 @@ void formatted(Budget& budget, Text& out, const Value& value, std::string_view s
     return;
   }
   const Field field = parse_specification(specification);
-  const bool is_text_type = field.type == 's' || (field.type == 0 && (value.is_string() || value.is_bool()));
-  if (value.is_string() || (is_text_type && value.is_bool() && field.type == 0)) {
-    if (!is_text_type || field.align == '=') fail("the format '{:.40}' does not fit a '{}'", specification, type_name(value));
+  if (value.is_string()) {
+    if ((field.type && field.type != 's') || field.align == '=') fail("the format '{:.40}' does not fit a '{}'", specification, type_name(value));
     return text_field(out, field, to_text(budget, value), field.align ? field.align : '<');
   }
   const bool integer_type = field.type && std::string_view("dxXob").find(field.type) != std::string_view::npos;

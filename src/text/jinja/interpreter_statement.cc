@@ -125,16 +125,17 @@ Interpreter::Flow Interpreter::for_loop(const Statement& statement) {
       return truthy(evaluate(*statement.test));
     };
   }
-  bool ran = false;
+  bool completed = false;  // jinja2: the else runs unless one pass came to its end
   while (loop->advance()) {
-    ran = true;
     budget_.step();
     const Inner inner(*this);
     assign_name("loop", Value(loop));
     assign(*statement.target, loop->current);
-    if (execute(statement.body) == Flow::kBreak) break;
+    const Flow flow = execute(statement.body);
+    if (flow == Flow::kBreak) break;
+    completed |= flow == Flow::kNormal;
   }
-  if (ran || statement.otherwise.empty()) return Flow::kNormal;
+  if (completed || statement.otherwise.empty()) return Flow::kNormal;
   const Inner inner(*this);
   return execute(statement.otherwise);
 }

@@ -137,6 +137,7 @@ size_t Lexer::raw_begin(size_t tag) const {
 }
 
 void Lexer::raw() {
+  if (at_ == text_.size()) return;  // jinja2 lets a tag pass that nothing follows
   for (size_t tag = at_; (tag = text_.find("{%", tag)) != std::string::npos; ++tag) {
     size_t at = tag + 2;
     char sign = at < text_.size() ? text_[at] : '\0';
@@ -157,6 +158,7 @@ void Lexer::raw() {
 }
 
 void Lexer::comment() {
+  if (at_ == text_.size()) return;
   const size_t close = text_.find("#}", at_);
   if (close == std::string::npos) fail_here("expected #}, found the end of the template");
   size_t end = close + 2;

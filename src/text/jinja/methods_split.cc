@@ -40,7 +40,7 @@ Pieces split_space(std::string_view text, int64_t most) {
   text = strip_left(text, {}, true);
   while (!text.empty()) {
     if (static_cast<int64_t>(pieces.size()) == most) {
-      pieces.push_back(strip_right(text, {}, true));
+      pieces.push_back(text);  // as it is, spaces behind it too
       break;
     }
     size_t end = 0;
@@ -58,7 +58,7 @@ Pieces rsplit_space(std::string_view text, int64_t most) {
   text = strip_right(text, {}, true);
   while (!text.empty()) {
     if (static_cast<int64_t>(pieces.size()) == most) {
-      pieces.push_back(strip_left(text, {}, true));
+      pieces.push_back(text);
       break;
     }
     size_t begin = text.size();
