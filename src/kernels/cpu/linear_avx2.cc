@@ -100,6 +100,7 @@ struct Many {
     const float* w = reinterpret_cast<const float*>(args.weights);
     for (int64_t k = 0; k < args.k; k += 16, x += 16 * kRows) {
       for (int i = 0; i < 16; i += 2, w += 32) {
+        _mm_prefetch(x + 16 * kRows * 8 + i * kRows, _MM_HINT_T0);  // the next tile's follow on this one's
 #pragma GCC unroll 2
         for (int odd = 1; odd >= 0; --odd) {
           const __m256 low = _mm256_load_ps(w + 16 * odd), high = _mm256_load_ps(w + 16 * odd + 8);
