@@ -4,8 +4,8 @@
 //
 // Ceilings, measured in this process on as many threads: for many rows the tier's multiply-adds in registers, between
 // the runs; for few rows a streaming read of 512 MiB, before them. GB/s counts the weights alone. Time and rates are
-// medians; the percentages compare the best run with the best run of the ceiling, because neighbours of a shared machine can
-// only slow a run down. One thread is timed by its CPU time, several by the wall.
+// medians; the percentages compare the best run with the best run of the ceiling, because neighbours of a shared
+// machine can only slow a run down. One thread is timed by its CPU time, several by the wall.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
