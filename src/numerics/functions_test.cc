@@ -51,10 +51,10 @@ const Function kFunctions[] = {
      0x551532ce9d66cbabull},
     {"rsqrt", [](float x) { return num::rsqrt(x); }, [](Pair x) { return num::rsqrt(x); },
      [](double x) { return 1 / std::sqrt(x); }, 1.4904, 0x48e2fb39b44d22ebull, 0x6a6100a5b8781c56ull},
-    {"sin", [](float x) { return num::sin(x); }, nullptr, [](double x) { return std::sin(x); }, 0.51,
-     0x39e98a11b0add066ull, 0},
-    {"cos", [](float x) { return num::cos(x); }, nullptr, [](double x) { return std::cos(x); }, 0.51,
-     0x2dd3c5b3f4018820ull, 0},
+    {"sin", [](float x) { return num::sin(x); }, nullptr, [](double x) { return std::sin(x); }, 0.5001,
+     0x39e98a11b0add066ull, 0x836ce2e258b3929full},
+    {"cos", [](float x) { return num::cos(x); }, nullptr, [](double x) { return std::cos(x); }, 0.5001,
+     0x2dd3c5b3f4018820ull, 0x10e7b637cb994c86ull},
 };
 
 struct Sweep {
