@@ -119,11 +119,10 @@ struct Setup {
         out(q.size()),
         table(static_cast<std::size_t>(sequences * pages_each)) {
     std::mt19937 random(1);
-    std::normal_distribution<float> normal;
     for (Buffer<bf16>* b : {&k, &v, &q})
-      for (bf16& x : b->span()) x = to_bf16(normal(random));
+      for (bf16& x : b->span()) x = to_bf16(static_cast<float>(random() >> 8) * 0x1p-22f - 2.0f);
     std::iota(table.begin(), table.end(), 0);
-    std::shuffle(table.begin(), table.end(), random);
+    for (std::size_t i = table.size(); i > 1; --i) std::swap(table[i - 1], table[random() % i]);
     for (int64_t s = 0; s < sequences; ++s)
       chunks.push_back({s * rows, rows, length - rows, table.data() + s * pages_each});
     const int64_t width = m.heads * m.dim;

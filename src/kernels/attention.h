@@ -64,7 +64,8 @@ struct AttentionArgs {
 //           the page size, or how heads are grouped.
 // Threads   (chunk, kv head, row block or split) items are divided between threads; the fold is in position order.
 // Cost      4 H D (p + 1) flop a row; decode reads 2 G D (p + 1) bf16.
-// Source    Milakov and Gimelshein 2018, arXiv:1805.02867; Dao 2023, arXiv:2307.08691; Kwon et al. 2023, arXiv:2309.06180.
+// Source    Milakov and Gimelshein 2018, arXiv:1805.02867; Dao 2023, arXiv:2307.08691;
+//           Kwon et al. 2023, arXiv:2309.06180.
 void attention(Queue& queue, const AttentionArgs& args);
 
 }  // namespace invar
