@@ -1,0 +1,15 @@
+// The registry: which architecture is built by which file.
+#pragma once
+
+#include "model/parts.h"
+
+namespace invar {
+
+Result<Decoder> load_llama(const Parts& parts);
+Result<Decoder> load_qwen2(const Parts& parts);
+Result<Decoder> load_qwen3(const Parts& parts);
+
+// Reads, packs and returns the model of `source`. Errors: a missing tensor, a wrong shape or type.
+Result<Decoder> load_decoder(const WeightSource& source);
+
+}  // namespace invar
