@@ -1,0 +1,13 @@
+// The clock, for progress and rates only: no decision that reaches a result may read it.
+#pragma once
+
+#include <chrono>
+
+namespace invar {
+
+// Seconds since an arbitrary moment; never goes back.
+inline double monotonic_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace invar
