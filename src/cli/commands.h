@@ -1,0 +1,67 @@
+// The commands: one options struct and one function each; main.cc fills the structs from the command line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sampling/sampling_params.h"
+
+namespace invar {
+
+// Where a model is and how to run it.
+struct ModelOptions {
+  std::string path;             // a Hugging Face folder, a .gguf or a .safetensors file
+  std::string profile = "fma32";
+  std::string isa = "best";     // or a tier's name
+  int threads = 0;              // 0: one a core
+  int64_t step_rows = 256;
+  int64_t batch_max = 64;
+  int64_t page_size = 64;
+  int64_t kv_mib = 4096;
+};
+
+struct GenerateCommand {
+  ModelOptions model;
+  std::vector<std::string> prompts;  // --prompt, any number
+  std::string prompt_file;           // "-" is standard input
+  std::string system;
+  bool chat_template = true;
+  SamplingParams sampling;
+  int n = 1;
+  uint64_t seed = 0;
+  bool log_probs = false;
+  bool prompt_log_probs = false;
+  bool json = false;
+  bool stream = true;
+};
+
+struct ChatCommand {
+  ModelOptions model;
+  std::string system;
+  SamplingParams sampling;
+  uint64_t seed = 0;
+};
+
+struct InspectCommand {
+  std::string path;
+  bool tensors = false;
+  bool digest = false;
+  bool json = false;
+};
+
+struct BenchCommand {
+  ModelOptions model;              // path may be empty: kernels only
+  std::vector<std::string> what;   // ceilings, linear, attention, prefill, decode; empty: all
+  double seconds = 1.0;            // measured time of each line
+  bool json = false;
+};
+
+// Each returns the exit code and prints its own errors, one clear line each.
+int run_generate(const GenerateCommand& command);
+int run_chat(const ChatCommand& command);
+int run_inspect(const InspectCommand& command);
+int run_bench(const BenchCommand& command);
+
+}  // namespace invar

@@ -1,0 +1,38 @@
+// Session: a model opened for running: weights, tokenizer, chat template, threads and generator.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/commands.h"
+#include "engine/generator.h"
+#include "model/weights.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace invar {
+
+struct Session {
+  WeightSource weights;
+  Tokenizer tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  Decoder model;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<Queue> queue;
+  std::unique_ptr<Generator> generator;
+  double load_s = 0;
+
+  // The special tokens a template may print.
+  ChatOptions chat_options() const;
+};
+
+// Opens everything. Errors: a missing or broken file, an unknown architecture, a bad --profile, --isa, --threads or page size.
+Result<std::unique_ptr<Session>> open_session(const ModelOptions& options);
+
+// The queue's settings from their names, checked.
+Result<Profile> profile_option(const std::string& name);
+Result<Tier> tier_option(const std::string& name);
+Result<int> threads_option(int threads);
+
+}  // namespace invar

@@ -1,0 +1,38 @@
+// The invariance matrix over a model: one setting of every axis, and what a list of requests gives under it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/generator.h"
+#include "kernels/queue.h"
+
+namespace invar {
+
+// A value on each axis that may not change a bit.
+struct Setting {
+  Tier tier = Tier::kRef;
+  int threads = 1;
+  int64_t step_rows = 512;  // prefill chunk
+  int64_t page_size = 128;
+  int64_t batch_max = 1;    // 1: every request runs alone
+  uint64_t order = 0;       // which permutation of the requests; 0: as they come
+};
+
+std::string describe(const Setting& setting);
+
+// "" when the outcomes of both settings are equal in every bit; otherwise the first difference: request, token and bits.
+struct Outcome {
+  std::vector<GenerateResult> results;  // in the order of the requests, whatever order they ran in
+};
+Outcome run(const Decoder& model, Profile profile, const std::vector<GenerateRequest>& requests, const Setting& setting);
+std::string first_difference(const Outcome& expected, const Outcome& found);
+
+// Puts axis after axis of `failing` back to `base` while the difference stays; returns the names of the axes that are left.
+std::string smallest_failing(const Decoder& model, Profile profile, const std::vector<GenerateRequest>& requests,
+                             const Setting& base, const Outcome& expected, Setting failing);
+
+// Prompts of many lengths (1 to 300 tokens), greedy and sampled with every filter, from a seed.
+std::vector<GenerateRequest> mixed_requests(int64_t vocab, uint64_t seed);
+
+}  // namespace invar
