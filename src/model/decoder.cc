@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/embedding.h"
-
 namespace invar {
 
 Activations::Shape Decoder::activation_shape(int64_t rows_max) const {
@@ -22,12 +20,7 @@ KvLayout Decoder::kv_layout(int64_t page_size) const {
 void forward(Queue& queue, const Decoder& model, const Batch& batch, KvViews kv, Activations& activations) {
   INVAR_CHECK(batch.rows() <= activations.rows_max(), "{} rows, room for {}", batch.rows(), activations.rows_max());
   INVAR_CHECK(kv.size() == model.blocks.size(), "{} caches, {} blocks", kv.size(), model.blocks.size());
-  embedding(queue, {.table = model.embedding.data(),
-                    .tokens = batch.tokens.data(),
-                    .out = activations.residual(),
-                    .rows = batch.rows(),
-                    .vocab = model.config.vocab_size,
-                    .dim = model.config.hidden_size});
+  forward(queue, model.embedding, batch.tokens, activations.residual());
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
     forward(queue, model.blocks[i], i == 0, batch, model.cos_sin.data(), kv[i], activations);
   }

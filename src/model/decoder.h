@@ -7,12 +7,13 @@
 #include "base/result.h"
 #include "model/config.h"
 #include "nn/decoder_block.h"
+#include "nn/embedding.h"
 
 namespace invar {
 
 struct Decoder {
   ModelConfig config;
-  Buffer<bf16> embedding;  // [V, C]
+  Embedding embedding;     // [V, C]
   std::vector<DecoderBlock> blocks;
   RmsNorm final_norm;
   Linear lm_head;         // [V, C]; its own packing of the embedding where they are tied

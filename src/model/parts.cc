@@ -64,14 +64,19 @@ Result<Decoder> Parts::frame() const {
   Decoder model;
   model.config = config_;
   const int64_t vocab = config_.vocab_size;
-  INVAR_TRY(model.embedding, source_.load("model.embed_tokens.weight", {vocab, config_.hidden_size}));
-  INVAR_TRY(model.final_norm, norm("model.norm", config_.hidden_size));
+  const int64_t dim = config_.hidden_size;
+  INVAR_TRY(Buffer<bf16> table, source_.load("model.embed_tokens.weight", {vocab, dim}));
+  model.embedding = {.table = std::move(table), .vocab = vocab, .dim = dim};
+  INVAR_TRY(model.final_norm, norm("model.norm", dim));
   if (config_.tie_embeddings) {
-    const WeightRows rows{.data = model.embedding.data(), .n = vocab};
-    model.lm_head.weight = pack_weight({&rows, 1}, config_.hidden_size);
+    const WeightRows rows{.data = model.embedding.table.data(), .n = vocab};
+    model.lm_head.weight = pack_weight({&rows, 1}, dim);
   } else {
-    INVAR_TRY(model.lm_head, linear("", {{"lm_head", vocab}}, config_.hidden_size, false));
+    INVAR_TRY(model.lm_head, linear("", {{"lm_head", vocab}}, dim, false));
   }
+  INVAR_TRY(const RopeFrequencies frequencies, rope_frequencies(config_.rope));
+  model.cos_sin = Buffer<float>(config_.max_position * config_.head_dim);
+  rope_table(frequencies, config_.max_position, model.cos_sin.data());
   return model;
 }
 

@@ -9,7 +9,7 @@ Result<Decoder> load_qwen2(const Parts& parts) {
     const ModelConfig& config = parts.config();
     DecoderBlock block;
     INVAR_TRY(block.attention_norm, parts.norm(layer + "input_layernorm", config.hidden_size));
-    INVAR_TRY(block.attention, parts.attention(layer + "self_attn.", /*qkv_bias=*/true, /*o_bias=*/false));
+    INVAR_TRY(block.attention, parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias));
     INVAR_TRY(block.mlp_norm, parts.norm(layer + "post_attention_layernorm", config.hidden_size));
     INVAR_TRY(block.mlp, parts.gated_mlp(layer + "mlp."));
     return block;

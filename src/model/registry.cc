@@ -1,7 +1,5 @@
 #include "model/registry.h"
 
-#include "numerics/rope_table.h"
-
 namespace invar {
 
 Result<Decoder> load_decoder(const WeightSource& source) {

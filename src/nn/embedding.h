@@ -1,0 +1,21 @@
+// Embedding: a table of token vectors.
+#pragma once
+
+#include <span>
+
+#include "kernels/embedding.h"
+#include "nn/rows.h"
+#include "tensor/buffer.h"
+
+namespace invar {
+
+struct Embedding {
+  Buffer<bf16> table;  // [V, C]
+  int64_t vocab = 0;   // V
+  int64_t dim = 0;     // C
+};
+
+// out[T, C] contiguous: the rows of `tokens`.
+void forward(Queue& queue, const Embedding& embedding, std::span<const int32_t> tokens, bf16* out);
+
+}  // namespace invar
