@@ -23,8 +23,9 @@ struct Session {
   std::unique_ptr<Generator> generator;
   double load_s = 0;
 
-  // The special tokens a template may print.
-  ChatOptions chat_options() const;
+  // What the chat template makes of a conversation that the model is to answer, as token ids. `messages` is a list of
+  // {role, content}. Errors: no template, or one that refuses.
+  Result<std::vector<int32_t>> encode_chat(const nlohmann::ordered_json& messages) const;
 };
 
 // Opens everything. Errors: a missing or broken file, an unknown architecture, a bad --profile, --isa, --threads or page size.

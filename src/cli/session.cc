@@ -1,0 +1,112 @@
+#include "cli/session.h"
+
+#include <sys/sysinfo.h>
+#include <thread>
+
+#include "base/clock.h"
+#include "model/registry.h"
+
+namespace invar {
+namespace {
+
+Status check_page_size(int64_t page_size) {
+  if (page_size == 16 || page_size == 32 || page_size == 64 || page_size == 128) return Ok{};
+  return error("--page-size: expected 16, 32, 64 or 128, found {}", page_size);
+}
+
+Status check_positive(const char* option, int64_t value, int64_t most) {
+  if (value >= 1 && value <= most) return Ok{};
+  return error("{}: expected 1 to {}, found {}", option, most, value);
+}
+
+// A model's weights are held twice while they are packed, one tensor at a time; refuse what cannot fit at all.
+Status check_memory(const WeightSource& weights) {
+  struct sysinfo info = {};
+  if (sysinfo(&info) != 0) return Ok{};
+  const int64_t available = static_cast<int64_t>(info.totalram) * info.mem_unit;
+  const int64_t needed = weights.parameters() * static_cast<int64_t>(sizeof(bf16));
+  if (needed < available) return Ok{};
+  return error("this model needs at least {} GiB of memory for its weights, and the machine has {} GiB", needed >> 30,
+               available >> 30);
+}
+
+}  // namespace
+
+Result<Profile> profile_option(const std::string& name) {
+  const auto profile = parse_profile(name);
+  if (!profile) return error("--profile: expected fma32 or tc16, found \"{}\"", name);
+  return *profile;
+}
+
+Result<Tier> tier_option(const std::string& name) {
+  if (name == "best") return best_tier();
+  const auto tier = parse_tier(name);
+  if (!tier) return error("--isa: expected best, ref, avx2, avx512 or avx512bf16, found \"{}\"", name);
+  if (!tier_supported(*tier))
+    return error("--isa: this CPU has no {}; its best tier is {}", name, tier_name(best_tier()));
+  return *tier;
+}
+
+Result<int> threads_option(int threads) {
+  if (threads == 0) return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  INVAR_RETURN_IF_ERROR(check_positive("--threads", threads, 1024));
+  return threads;
+}
+
+Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
+  const double begin_s = monotonic_seconds();
+  INVAR_TRY(const Profile profile, profile_option(options.profile));
+  INVAR_TRY(const Tier tier, tier_option(options.isa));
+  INVAR_TRY(const int threads, threads_option(options.threads));
+  INVAR_RETURN_IF_ERROR(check_page_size(options.page_size));
+  INVAR_RETURN_IF_ERROR(check_positive("--chunked-prefill-size", options.step_rows, 65536));
+  INVAR_RETURN_IF_ERROR(check_positive("--max-running-requests", options.batch_max, 4096));
+  INVAR_RETURN_IF_ERROR(check_positive("--kv-cache-mib", options.kv_mib, int64_t{1} << 24));
+
+  INVAR_TRY(WeightSource weights, WeightSource::open(options.path));
+  INVAR_RETURN_IF_ERROR(check_memory(weights));
+  INVAR_TRY(Tokenizer tokenizer, load_tokenizer(options.path));
+  if (tokenizer.vocab_size() > weights.config().vocab_size)
+    return error("{}: the tokenizer has {} tokens, the model only {}", options.path, tokenizer.vocab_size(),
+                 weights.config().vocab_size);
+  std::optional<ChatTemplate> chat_template;
+  if (!tokenizer.chat_template().empty()) {
+    INVAR_TRY(chat_template, ChatTemplate::parse(tokenizer.chat_template()));
+  }
+  INVAR_TRY(Decoder model, load_decoder(weights));
+
+  auto session = std::make_unique<Session>(Session{.weights = std::move(weights),
+                                                   .tokenizer = std::move(tokenizer),
+                                                   .chat_template = std::move(chat_template),
+                                                   .model = std::move(model)});
+  session->pool = std::make_unique<ThreadPool>(threads);
+  session->queue = std::make_unique<Queue>(*session->pool, profile, tier);
+  GenerateOptions generate{.step_rows = options.step_rows,
+                           .batch_max = options.batch_max,
+                           .page_size = options.page_size,
+                           .kv_bytes_max = options.kv_mib << 20};
+  for (int64_t id : session->model.config.eos_ids) generate.eos_ids.push_back(static_cast<int32_t>(id));
+  if (generate.eos_ids.empty() && session->tokenizer.eos_id()) {
+    generate.eos_ids.push_back(*session->tokenizer.eos_id());
+  }
+  session->generator = std::make_unique<Generator>(session->model, *session->queue, std::move(generate));
+  session->load_s = monotonic_seconds() - begin_s;
+  return session;
+}
+
+Result<std::vector<int32_t>> Session::encode_chat(const nlohmann::ordered_json& messages) const {
+  if (!chat_template)
+    return error("this model has no chat template; use --no-chat-template to give it the prompt as it is");
+  ChatOptions options;
+  options.add_generation_prompt = true;
+  const auto text_of = [this](std::optional<int32_t> id) {
+    return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
+  };
+  options.bos_token = text_of(tokenizer.bos_id());
+  options.eos_token = text_of(tokenizer.eos_id());
+  INVAR_TRY(const std::string text, chat_template->render(messages, options));
+  // The template writes the special tokens itself.
+  return tokenizer.encode(text, {.add_special_tokens = false, .parse_special = true});
+}
+
+}  // namespace invar
