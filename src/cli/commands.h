@@ -29,8 +29,6 @@ struct GenerateCommand {
   std::string system;
   bool chat_template = true;
   SamplingParams sampling;
-  int n = 1;
-  uint64_t seed = 0;
   bool log_probs = false;
   bool prompt_log_probs = false;
   bool json = false;
@@ -41,7 +39,6 @@ struct ChatCommand {
   ModelOptions model;
   std::string system;
   SamplingParams sampling;
-  uint64_t seed = 0;
 };
 
 struct InspectCommand {

@@ -14,7 +14,7 @@ namespace {
 // One sample that is asked for, and the text it has so far.
 struct Sample {
   std::size_t prompt;  // which prompt it answers
-  int index;           // which of its n samples
+  int64_t index;       // which of its n samples
   TextStream stream;
 };
 
@@ -104,8 +104,8 @@ class Generate {
   }
 
   void add_samples(std::size_t prompt, const std::vector<int32_t>& ids) {
-    for (int i = 0; i < command_.n; ++i) {
-      GenerateRequest request{.prompt = ids, .sampling = command_.sampling, .seed = sample_seed(command_.seed, i)};
+    for (int64_t i = 0; i < command_.sampling.n; ++i) {
+      GenerateRequest request{.prompt = ids, .sampling = command_.sampling, .sample = static_cast<uint64_t>(i)};
       request.prompt_log_probs = command_.prompt_log_probs;
       // As many tokens as the context has room for, where --max-tokens asks for more than that.
       const int64_t room = session_.model.config.max_position - static_cast<int64_t>(ids.size());
@@ -165,7 +165,7 @@ class Generate {
   void print_json(const Sample& sample, const GenerateRequest& request, const GenerateResult& result) const {
     nlohmann::ordered_json line = {{"prompt", sample.prompt},
                                    {"sample", sample.index},
-                                   {"seed", request.seed},
+                                   {"seed", request.sampling.seed},
                                    {"text", sample.stream.text()},
                                    {"finish_reason", finish_name(result.finish)},
                                    {"prompt_tokens", request.prompt.size()},
@@ -199,7 +199,6 @@ class Generate {
 }  // namespace
 
 int run_generate(const GenerateCommand& command) {
-  if (command.n < 1 || command.n > 65536) return fail(fmt::format("--n: expected 1 to 65536, found {}", command.n));
   auto session = open_session(command.model);
   if (!session.ok()) return fail(session.message());
   return Generate(command, **session).run();

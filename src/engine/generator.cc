@@ -21,7 +21,18 @@ struct Generator::Running {
   std::vector<int32_t> tokens;  // prompt, then what was drawn
   int64_t cached = 0;           // positions [0, cached) are in the pages
   std::vector<int32_t> pages;
+  std::vector<TokenCount> counts;  // for penalties; empty where the request has none
+  std::vector<int32_t> count_of;   // token -> its place in counts, or -1
   bool done = false;
+
+  void count(int32_t token, bool in_prompt) {
+    if (count_of[token] < 0) {
+      count_of[token] = static_cast<int32_t>(counts.size());
+      counts.push_back({.token = token, .prompt = 0, .output = 0});
+    }
+    TokenCount& entry = counts[count_of[token]];
+    ++(in_prompt ? entry.prompt : entry.output);
+  }
 };
 
 struct Generator::Step {
@@ -126,6 +137,10 @@ bool Generator::admit(const GenerateRequest& request, std::size_t index) {
     kept_pages_.clear();
     kept_tokens_.clear();
   }
+  if (!request.sampling.penalties().none()) {
+    next.count_of.assign(model_.config.vocab_size, -1);
+    for (int32_t token : next.tokens) next.count(token, true);
+  }
   const int64_t missing = pages_for(request) - static_cast<int64_t>(next.pages.size());
   if (missing > 0 && !pool_->allocate(missing, next.pages)) {
     pool_->release(next.pages);
@@ -217,16 +232,13 @@ void Generator::score(std::span<const LogitRow> wanted, std::span<const Generate
   for (int64_t r = 0; r < rows; ++r) {
     const LogitRow& row = wanted[r];
     const GenerateRequest& request = requests[running_[row.running].index];
-    const SamplingParams& sampling = request.sampling;
-    const bool greedy = sampling.temperature == 0 || !row.draws;
-    rules.push_back({.temperature = greedy ? 0.0f : sampling.temperature,
-                     .top_k = greedy ? 0 : sampling.top_k,
-                     .top_p = greedy ? 1.0f : sampling.top_p,
-                     .min_p = greedy ? 0.0f : sampling.min_p,
-                     .seed = request.seed,
-                     .position = row.position});
-    temperatures.push_back(greedy ? 1.0f : sampling.temperature);
-    if (row.draws) process_logits(row, request, {logits_.data() + r * vocab, static_cast<std::size_t>(vocab)});
+    // A prompt token is scored by the model's own distribution; a drawn one by what it was drawn from. A greedy draw
+    // has no temperature: 1.
+    rules.push_back(row.draws ? sample_rule(request.sampling, request.sample, row.position) : SampleRule{.temperature = 0});
+    temperatures.push_back(rules.back().temperature == 0 ? 1.0f : rules.back().temperature);
+    if (row.draws) {
+      process_logits(running_[row.running], request, {logits_.data() + r * vocab, static_cast<std::size_t>(vocab)});
+    }
   }
   std::vector<int32_t> tokens(rows);
   std::vector<float> log_prob(rows);
@@ -258,16 +270,28 @@ void Generator::score(std::span<const LogitRow> wanted, std::span<const Generate
   }
 }
 
+void Generator::process_logits(Running& running, const GenerateRequest& request, std::span<float> logits) const {
+  const SamplingParams& sampling = request.sampling;
+  if (!running.counts.empty()) apply_penalties(logits, running.counts, sampling.penalties());
+  apply_logit_bias(logits, sampling.logit_bias);
+  const int64_t drawn = static_cast<int64_t>(running.tokens.size()) - running.prompt_size;
+  if (drawn < sampling.min_tokens) {
+    ban_tokens(logits, sampling.stop_token_ids);
+    if (!sampling.ignore_eos) ban_tokens(logits, options_.eos_ids);
+  }
+}
+
 void Generator::take(Running& running, const GenerateRequest& request, GenerateResult& result, int32_t token,
                      float log_prob, const TokenCallback& on_token) {
   const SamplingParams& sampling = request.sampling;
   running.tokens.push_back(token);
+  if (!running.counts.empty()) running.count(token, false);
   result.tokens.push_back(token);
   result.log_probs.push_back(log_prob);
   ++stats_.output_tokens;
   const bool wants_more = !on_token || on_token(running.index, token, log_prob);
   const int64_t drawn = static_cast<int64_t>(result.tokens.size());
-  if (!wants_more || (is_stop(sampling, token) && drawn > sampling.min_tokens)) {
+  if (!wants_more || is_stop(sampling, token)) {
     result.finish = FinishReason::kStop;
     running.done = true;
   } else if (drawn >= sampling.max_tokens) {

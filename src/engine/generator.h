@@ -20,7 +20,7 @@ namespace invar {
 struct GenerateRequest {
   std::vector<int32_t> prompt;  // at least one token
   SamplingParams sampling;      // n is ignored: a request is one sample
-  uint64_t seed = 0;            // of this sample
+  uint64_t sample = 0;          // which sample of this prompt and sampling.seed
   bool prompt_log_probs = false;
 };
 
@@ -65,7 +65,7 @@ class Generator {
   // Of the last run().
   const GenerateStats& stats() const { return stats_; }
 
-  // Sets a flag that ends the run after the current step; requests then finish with kAborted. Callable from a signal handler.
+  // Ends the run after the current step; requests that still run finish with kAborted. For a TokenCallback.
   void abort() { aborted_ = true; }
 
  private:
@@ -83,7 +83,7 @@ class Generator {
             const TokenCallback& on_token);
   void score(std::span<const LogitRow> wanted, std::span<const GenerateRequest> requests,
              std::vector<GenerateResult>& results, const TokenCallback& on_token);
-  void process_logits(const LogitRow& row, const GenerateRequest& request, std::span<float> logits);
+  void process_logits(Running& running, const GenerateRequest& request, std::span<float> logits) const;
   void take(Running& running, const GenerateRequest& request, GenerateResult& result, int32_t token, float log_prob,
             const TokenCallback& on_token);
   bool is_stop(const SamplingParams& sampling, int32_t token) const;
@@ -103,7 +103,7 @@ class Generator {
   std::vector<int32_t> kept_tokens_;
   std::vector<int32_t> kept_pages_;
   GenerateStats stats_;
-  volatile bool aborted_ = false;
+  bool aborted_ = false;
 };
 
 }  // namespace invar

@@ -89,7 +89,7 @@ std::vector<GenerateRequest> mixed_requests(int64_t vocab, uint64_t seed) {
   for (int64_t length : {1, 2, 15, 16, 17, 60, 128, 129, 300}) {
     GenerateRequest request;
     for (int64_t i = 0; i < length; ++i) request.prompt.push_back(static_cast<int32_t>(random() % vocab));
-    request.seed = random();
+    request.sampling.seed = random();
     request.prompt_log_probs = true;
     SamplingParams& sampling = request.sampling;
     sampling.max_tokens = 4 + static_cast<int64_t>(random() % 9);

@@ -1,0 +1,100 @@
+// invar inspect: what a model is, without running it.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/terminal.h"
+#include "model/weights.h"
+#include "text/tokenizer.h"
+
+namespace invar {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* scaling_name(RopeScaling scaling) {
+  switch (scaling) {
+    case RopeScaling::kDefault: return "default";
+    case RopeScaling::kLinear: return "linear";
+    case RopeScaling::kLlama3: return "llama3";
+    case RopeScaling::kYarn: return "yarn";
+  }
+  return "?";
+}
+
+Json summary(const InspectCommand& command, const WeightSource& weights) {
+  const ModelConfig& config = weights.config();
+  const int64_t kv_bytes = config.layers * 2 * config.kv_heads * config.head_dim * static_cast<int64_t>(sizeof(bf16));
+  Json json = {{"path", command.path},
+               {"architecture", architecture_name(config.architecture)},
+               {"parameters", weights.parameters()},
+               {"weight_bytes", weights.parameters() * static_cast<int64_t>(sizeof(bf16))},
+               {"layers", config.layers},
+               {"hidden_size", config.hidden_size},
+               {"intermediate_size", config.intermediate_size},
+               {"heads", config.heads},
+               {"kv_heads", config.kv_heads},
+               {"head_dim", config.head_dim},
+               {"vocab_size", config.vocab_size},
+               {"context", config.max_position},
+               {"rms_eps", config.rms_eps},
+               {"rope_theta", config.rope.theta},
+               {"rope_scaling", scaling_name(config.rope.scaling)},
+               {"tied_embeddings", config.tie_embeddings},
+               {"qkv_bias", config.qkv_bias},
+               {"qk_norm", config.qk_norm},
+               {"eos_ids", config.eos_ids},
+               {"kv_bytes_per_token", kv_bytes}};
+  return json;
+}
+
+void print_text(const Json& json) {
+  for (const auto& [key, value] : json.items()) {
+    if (key == "tensors") continue;
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (key == "parameters") text += fmt::format(" ({:.1f} M)", value.get<double>() / 1e6);
+    if (key == "weight_bytes") text += fmt::format(" ({:.1f} MiB in bf16)", value.get<double>() / (1 << 20));
+    fmt::print("{:<20} {}\n", key, text);
+  }
+  if (!json.contains("tensors")) return;
+  fmt::print("\n{:<56} {:<6} {}\n", "tensor", "type", "shape");
+  for (const Json& tensor : json["tensors"]) {
+    fmt::print("{:<56} {:<6} {}\n", tensor["name"].get<std::string>(), tensor["type"].get<std::string>(),
+               tensor["shape"].dump());
+  }
+}
+
+}  // namespace
+
+int run_inspect(const InspectCommand& command) {
+  auto weights = WeightSource::open(command.path);
+  if (!weights.ok()) return fail(weights.message());
+  Json json = summary(command, *weights);
+  // A model without a tokenizer can still be inspected.
+  if (auto tokenizer = load_tokenizer(command.path); tokenizer.ok()) {
+    json["tokenizer_tokens"] = tokenizer->vocab_size();
+    json["chat_template"] = !tokenizer->chat_template().empty();
+  } else {
+    json["tokenizer"] = tokenizer.message();
+  }
+  if (command.digest) {
+    auto digest = weights->digest();
+    if (!digest.ok()) return fail(digest.message());
+    json["weights_sha256"] = *digest;
+  }
+  if (command.tensors) {
+    json["tensors"] = Json::array();
+    for (const WeightInfo& tensor : weights->tensors()) {
+      json["tensors"].push_back({{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}});
+    }
+  }
+  if (command.json) {
+    fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
+  } else {
+    print_text(json);
+  }
+  return 0;
+}
+
+}  // namespace invar
