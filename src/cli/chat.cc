@@ -1,7 +1,9 @@
 // invar chat: a conversation in the terminal.
-#include <cstdio>
 #include <editline/readline.h>
-#include <fstream>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
 #include <iostream>
 
 #include "cli/session.h"

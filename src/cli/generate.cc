@@ -1,8 +1,9 @@
 // invar generate: prompts in, text out.
+#include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstdio>
 
-#include "base/clock.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
 #include "cli/text_stream.h"

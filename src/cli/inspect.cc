@@ -1,7 +1,9 @@
 // invar inspect: what a model is, without running it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "cli/commands.h"
 #include "cli/terminal.h"
@@ -15,7 +17,7 @@ using Json = nlohmann::ordered_json;
 
 const char* scaling_name(RopeScaling scaling) {
   switch (scaling) {
-    case RopeScaling::kDefault: return "default";
+    case RopeScaling::kNone: return "default";
     case RopeScaling::kLinear: return "linear";
     case RopeScaling::kLlama3: return "llama3";
     case RopeScaling::kYarn: return "yarn";
@@ -28,8 +30,8 @@ Json summary(const InspectCommand& command, const WeightSource& weights) {
   const int64_t kv_bytes = config.layers * 2 * config.kv_heads * config.head_dim * static_cast<int64_t>(sizeof(bf16));
   Json json = {{"path", command.path},
                {"architecture", architecture_name(config.architecture)},
-               {"parameters", weights.parameters()},
-               {"weight_bytes", weights.parameters() * static_cast<int64_t>(sizeof(bf16))},
+               {"parameters", parameter_count(config)},
+               {"weight_bytes", parameter_count(config) * static_cast<int64_t>(sizeof(bf16))},
                {"layers", config.layers},
                {"hidden_size", config.hidden_size},
                {"intermediate_size", config.intermediate_size},
@@ -58,10 +60,9 @@ void print_text(const Json& json) {
     fmt::print("{:<20} {}\n", key, text);
   }
   if (!json.contains("tensors")) return;
-  fmt::print("\n{:<56} {:<6} {}\n", "tensor", "type", "shape");
+  fmt::print("\n{:<56} {}\n", "tensor", "shape");
   for (const Json& tensor : json["tensors"]) {
-    fmt::print("{:<56} {:<6} {}\n", tensor["name"].get<std::string>(), tensor["type"].get<std::string>(),
-               tensor["shape"].dump());
+    fmt::print("{:<56} {}\n", tensor["name"].get<std::string>(), tensor["shape"].dump());
   }
 }
 
@@ -79,14 +80,13 @@ int run_inspect(const InspectCommand& command) {
     json["tokenizer"] = tokenizer.message();
   }
   if (command.digest) {
-    auto digest = weights->digest();
-    if (!digest.ok()) return fail(digest.message());
-    json["weights_sha256"] = *digest;
+    ThreadPool pool(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+    json["weights_sha256"] = weights->weights_digest(pool);
   }
   if (command.tensors) {
     json["tensors"] = Json::array();
-    for (const WeightInfo& tensor : weights->tensors()) {
-      json["tensors"].push_back({{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}});
+    for (const WeightSpec& spec : weights->specs()) {
+      json["tensors"].push_back({{"name", spec.name}, {"shape", spec.shape}});
     }
   }
   if (command.json) {

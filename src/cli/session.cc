@@ -1,6 +1,7 @@
 #include "cli/session.h"
 
 #include <sys/sysinfo.h>
+
 #include <thread>
 
 #include "base/clock.h"
@@ -24,7 +25,7 @@ Status check_memory(const WeightSource& weights) {
   struct sysinfo info = {};
   if (sysinfo(&info) != 0) return Ok{};
   const int64_t available = static_cast<int64_t>(info.totalram) * info.mem_unit;
-  const int64_t needed = weights.parameters() * static_cast<int64_t>(sizeof(bf16));
+  const int64_t needed = parameter_count(weights.config()) * static_cast<int64_t>(sizeof(bf16));
   if (needed < available) return Ok{};
   return error("this model needs at least {} GiB of memory for its weights, and the machine has {} GiB", needed >> 30,
                available >> 30);

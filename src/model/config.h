@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "io/gguf.h"
 #include "io/json.h"
+#include "numerics/rope_table.h"
 
 namespace invar {
 
@@ -19,26 +20,6 @@ enum class Architecture { kLlama, kQwen2, kQwen3 };
 
 // "LlamaForCausalLM", as config.json spells it.
 std::string_view architecture_name(Architecture architecture);
-
-enum class RopeScaling { kNone, kLinear, kLlama3, kYarn };
-
-// How positions become angles. The formulas: docs/numerics.md, NUM-ROPE; the fields are those of transformers'
-// modeling_rope_utils.py, and mean nothing for other kinds of scaling than the named ones.
-struct RopeConfig {
-  double theta = 10000.0;
-  RopeScaling scaling = RopeScaling::kNone;
-  double factor = 1.0;                          // linear, llama3, yarn; >= 1
-  int64_t original_max_position = 0;            // llama3, yarn: the context length before scaling
-  double low_freq_factor = 1.0;                 // llama3
-  double high_freq_factor = 4.0;                // llama3; > low_freq_factor
-  double beta_fast = 32.0;                      // yarn
-  double beta_slow = 1.0;                       // yarn; < beta_fast
-  std::optional<double> attention_factor;       // yarn; nothing: from factor and the two below
-  std::optional<double> mscale, mscale_all_dim;  // yarn; used only where both are there
-  bool truncate = true;                         // yarn: whole numbers as bounds of the ramp
-
-  friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
-};
 
 // What generation_config.json (or GGUF's general.sampling.*) suggests; nothing where it is silent.
 struct GenerationDefaults {

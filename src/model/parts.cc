@@ -74,7 +74,7 @@ Result<Decoder> Parts::frame() const {
   } else {
     INVAR_TRY(model.lm_head, linear("", {{"lm_head", vocab}}, dim, false));
   }
-  INVAR_TRY(const RopeFrequencies frequencies, rope_frequencies(config_.rope));
+  INVAR_TRY(const RopeFrequencies frequencies, rope_frequencies(config_.rope, config_.head_dim));
   model.cos_sin = Buffer<float>(config_.max_position * config_.head_dim);
   rope_table(frequencies, config_.max_position, model.cos_sin.data());
   return model;

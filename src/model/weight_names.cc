@@ -85,4 +85,14 @@ std::string gguf_name(std::string_view hf_name) {
   return {};
 }
 
+int64_t parameter_count(const ModelConfig& config) {
+  int64_t count = 0;
+  for (const WeightSpec& spec : weight_specs(config)) {
+    int64_t elements = 1;
+    for (int64_t size : spec.shape) elements *= size;
+    count += elements;
+  }
+  return count;
+}
+
 }  // namespace invar

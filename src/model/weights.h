@@ -32,6 +32,9 @@ struct WeightSpec {
 // tie_embeddings there is no lm_head.weight.
 std::vector<WeightSpec> weight_specs(const ModelConfig& config);
 
+// How many numbers a model has, those of tied weights once.
+int64_t parameter_count(const ModelConfig& config);
+
 // GGUF's name of a weight: "blk.0.attn_q.weight". The name must be one of weight_specs.
 std::string gguf_name(std::string_view hf_name);
 

@@ -45,7 +45,7 @@ double blend(double low, double high, double weight_of_high) {
 }
 
 double llama3_frequency(const RopeConfig& config, double frequency) {
-  const double turns = config.original_max_positions * frequency / (2 * kPi);  // over the original context
+  const double turns = static_cast<double>(config.original_max_position) * frequency / (2 * kPi);  // over the original context
   if (turns > config.high_freq_factor) return frequency;
   if (turns < config.low_freq_factor) return frequency / config.factor;
   const double smooth = (turns - config.low_freq_factor) / (config.high_freq_factor - config.low_freq_factor);
@@ -53,8 +53,8 @@ double llama3_frequency(const RopeConfig& config, double frequency) {
 }
 
 // The (fractional) index i whose pair turns `rotations` times over the original context.
-double yarn_dimension(const RopeConfig& config, double rotations) {
-  return static_cast<double>(config.dim) * log64(config.original_max_positions / (rotations * 2 * kPi)) /
+double yarn_dimension(const RopeConfig& config, int64_t dim, double rotations) {
+  return static_cast<double>(dim) * log64(static_cast<double>(config.original_max_position) / (rotations * 2 * kPi)) /
          (2 * log64(config.theta));
 }
 
@@ -63,42 +63,45 @@ struct YarnRange {
   double high;
 };
 
-YarnRange yarn_range(const RopeConfig& config) {
-  double low = yarn_dimension(config, config.beta_fast);
-  double high = yarn_dimension(config, config.beta_slow);
+YarnRange yarn_range(const RopeConfig& config, int64_t dim) {
+  double low = yarn_dimension(config, dim, config.beta_fast);
+  double high = yarn_dimension(config, dim, config.beta_slow);
   if (config.truncate) {
     low = std::floor(low);
     high = std::ceil(high);
   }
   low = std::max(low, 0.0);
-  high = std::min(high, static_cast<double>(config.dim - 1));
+  high = std::min(high, static_cast<double>(dim - 1));
   return {low, low == high ? high + 0.001 : high};
 }
 
 double yarn_attention_factor(const RopeConfig& config) {
-  if (config.attention_factor != 0) return config.attention_factor;
+  if (config.attention_factor) return *config.attention_factor;
   if (config.factor <= 1) return 1;
   const double log_factor = log64(config.factor);
-  if (config.mscale != 0 && config.mscale_all_dim != 0)
-    return (0.1 * config.mscale * log_factor + 1) / (0.1 * config.mscale_all_dim * log_factor + 1);
+  // A zero counts as absent, as in transformers.
+  const double mscale = config.mscale.value_or(0);
+  const double mscale_all_dim = config.mscale_all_dim.value_or(0);
+  if (mscale != 0 && mscale_all_dim != 0)
+    return (0.1 * mscale * log_factor + 1) / (0.1 * mscale_all_dim * log_factor + 1);
   return 0.1 * log_factor + 1;
 }
 
 // In these a NaN fails, because every comparison with it is false.
 bool in_range(double value, double low) { return value >= low && value <= 1e30; }
 
-Status check(const RopeConfig& config) {
-  if (config.dim <= 0 || config.dim % 2 != 0)
-    return error("rotary embedding: expected an even, positive number of dimensions, found {}", config.dim);
+Status check(const RopeConfig& config, int64_t dim) {
+  if (dim <= 0 || dim % 2 != 0)
+    return error("rotary embedding: expected an even, positive number of dimensions, found {}", dim);
   if (!in_range(config.theta, 1 + 1e-6))
     return error("rotary embedding: expected rope_theta above 1, found {}", config.theta);
-  if (config.scaling == RopeScaling::kDefault) return Ok{};
+  if (config.scaling == RopeScaling::kNone) return Ok{};
   if (!in_range(config.factor, 1))
     return error("rotary embedding: expected a scaling factor of at least 1, found {}", config.factor);
   if (config.scaling == RopeScaling::kLinear) return Ok{};
-  if (!in_range(config.original_max_positions, 1))
+  if (!in_range(static_cast<double>(config.original_max_position), 1))
     return error("rotary embedding: expected original_max_position_embeddings of at least 1, found {}",
-                 config.original_max_positions);
+                 static_cast<double>(config.original_max_position));
   if (config.scaling == RopeScaling::kLlama3 &&
       !(in_range(config.low_freq_factor, 1e-6) && in_range(config.high_freq_factor, 1e-6) &&
         config.low_freq_factor < config.high_freq_factor))
@@ -108,29 +111,28 @@ Status check(const RopeConfig& config) {
     if (!in_range(config.beta_slow, 1e-6) || !in_range(config.beta_fast, config.beta_slow))
       return error("rotary embedding: expected 0 < beta_slow <= beta_fast, found {} and {}", config.beta_slow,
                    config.beta_fast);
-    if (!in_range(config.mscale, 0) || !in_range(config.mscale_all_dim, 0) ||
-        !in_range(config.attention_factor, 0))
-      return error(
-          "rotary embedding: expected mscale, mscale_all_dim and attention_factor of at least 0, "
-          "found {}, {} and {}",
-          config.mscale, config.mscale_all_dim, config.attention_factor);
+    for (const auto& value : {config.mscale, config.mscale_all_dim, config.attention_factor}) {
+      if (value && !in_range(*value, 0))
+        return error("rotary embedding: expected mscale, mscale_all_dim and attention_factor of at least 0, found {}",
+                     *value);
+    }
   }
   return Ok{};
 }
 
 }  // namespace
 
-Result<RopeFrequencies> rope_frequencies(const RopeConfig& config) {
-  INVAR_RETURN_IF_ERROR(check(config));
+Result<RopeFrequencies> rope_frequencies(const RopeConfig& config, int64_t dim) {
+  INVAR_RETURN_IF_ERROR(check(config, dim));
   const bool yarn = config.scaling == RopeScaling::kYarn;
   const double log_theta = log64(config.theta);
-  const YarnRange range = yarn ? yarn_range(config) : YarnRange{};
-  RopeFrequencies result{.inv_freq = std::vector<float>(config.dim / 2),
+  const YarnRange range = yarn ? yarn_range(config, dim) : YarnRange{};
+  RopeFrequencies result{.inv_freq = std::vector<float>(dim / 2),
                          .attention_factor = yarn ? static_cast<float>(yarn_attention_factor(config)) : 1.0f};
-  for (int64_t i = 0; i < config.dim / 2; ++i) {
-    double frequency = exp64(-(static_cast<double>(2 * i) / static_cast<double>(config.dim)) * log_theta);
+  for (int64_t i = 0; i < dim / 2; ++i) {
+    double frequency = exp64(-(static_cast<double>(2 * i) / static_cast<double>(dim)) * log_theta);
     switch (config.scaling) {
-      case RopeScaling::kDefault: break;
+      case RopeScaling::kNone: break;
       case RopeScaling::kLinear: frequency /= config.factor; break;
       case RopeScaling::kLlama3: frequency = llama3_frequency(config, frequency); break;
       case RopeScaling::kYarn: {

@@ -2,30 +2,31 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
 
 namespace invar {
 
-// How the frequencies are stretched for long contexts; the names of transformers' `rope_type`.
-enum class RopeScaling : uint8_t { kDefault, kLinear, kLlama3, kYarn };
+enum class RopeScaling : uint8_t { kNone, kLinear, kLlama3, kYarn };
 
-// The parameters of transformers' modeling_rope_utils.py, under its names.
+// How positions become angles: the parameters of transformers' modeling_rope_utils.py. A field means nothing for
+// other kinds of scaling than the named ones.
 struct RopeConfig {
-  int64_t dim;   // rotated dimensions D of a head, even, > 0
-  double theta;  // base of the frequencies, > 1
-  RopeScaling scaling = RopeScaling::kDefault;
-  double factor = 1;                  // linear, llama3, yarn: >= 1
-  double original_max_positions = 0;  // llama3, yarn: context length of the pre-training, > 0
-  double low_freq_factor = 1;         // llama3
-  double high_freq_factor = 4;        // llama3, > low_freq_factor
-  double beta_fast = 32;              // yarn, rotations
-  double beta_slow = 1;               // yarn, rotations
-  double mscale = 0;                  // yarn; used where this and the next are both not zero
-  double mscale_all_dim = 0;          // yarn
-  double attention_factor = 0;        // yarn; 0: derived from factor and mscale
-  bool truncate = true;               // yarn: correction range to whole dimensions
+  double theta = 10000.0;
+  RopeScaling scaling = RopeScaling::kNone;
+  double factor = 1.0;                          // linear, llama3, yarn; >= 1
+  int64_t original_max_position = 0;            // llama3, yarn: the context length before scaling
+  double low_freq_factor = 1.0;                 // llama3
+  double high_freq_factor = 4.0;                // llama3; > low_freq_factor
+  double beta_fast = 32.0;                      // yarn
+  double beta_slow = 1.0;                       // yarn; < beta_fast
+  std::optional<double> attention_factor;       // yarn; nothing: from factor and the two below
+  std::optional<double> mscale, mscale_all_dim;  // yarn; used only where both are there
+  bool truncate = true;                         // yarn: whole numbers as bounds of the ramp
+
+  friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
 };
 
 struct RopeFrequencies {
@@ -33,7 +34,7 @@ struct RopeFrequencies {
   float attention_factor;       // cosines and sines are multiplied by it; 1 for all but yarn
 };
 
-// The frequencies of a configuration: binary64 throughout, with our own exp and log, rounded once to fp32.
+// The frequencies of heads with `dim` rotated dimensions D (even, positive): binary64 throughout, with our own exp and log, rounded once to fp32.
 //   default  theta^(-2i/D)
 //   linear   the default / factor
 //   llama3   / factor for wavelengths above original / low_freq_factor, unchanged below
@@ -42,7 +43,7 @@ struct RopeFrequencies {
 //            original context to the one that turns beta_slow times
 // Errors: a parameter outside the ranges above.
 // Source: transformers modeling_rope_utils.py; Peng et al. 2023, arXiv:2309.00071 (YaRN).
-Result<RopeFrequencies> rope_frequencies(const RopeConfig& config);
+Result<RopeFrequencies> rope_frequencies(const RopeConfig& config, int64_t dim);
 
 // cos_sin: [positions, 2, D / 2], for each position the cosines, then the sines, of
 // angle = fp32(position) * inv_freq[i] (one product), each times the attention factor (one product) unless

@@ -17,46 +17,37 @@ namespace {
 
 struct NamedConfig {
   const char* name;
+  int64_t dim;
   RopeConfig config;
 };
 
 // Keep in step with tools/oracle/rope_inv_freq.py.
 const NamedConfig kConfigs[] = {
-    {"smollm2", {.dim = 64, .theta = 10000}},
-    {"qwen3", {.dim = 128, .theta = 1000000}},
-    {"linear", {.dim = 96, .theta = 10000, .scaling = RopeScaling::kLinear, .factor = 4}},
-    {"llama3_8b",
-     {.dim = 128,
-      .theta = 500000,
+    {"smollm2", 64, {.theta = 10000}},
+    {"qwen3", 128, {.theta = 1000000}},
+    {"linear", 96, {.theta = 10000, .scaling = RopeScaling::kLinear, .factor = 4}},
+    {"llama3_8b", 128, {.theta = 500000,
       .scaling = RopeScaling::kLlama3,
       .factor = 8,
-      .original_max_positions = 8192}},
-    {"llama3_1b",
-     {.dim = 64,
-      .theta = 500000,
+      .original_max_position = 8192}},
+    {"llama3_1b", 64, {.theta = 500000,
       .scaling = RopeScaling::kLlama3,
       .factor = 32,
-      .original_max_positions = 8192}},
-    {"qwen3_yarn",
-     {.dim = 128,
-      .theta = 1000000,
+      .original_max_position = 8192}},
+    {"qwen3_yarn", 128, {.theta = 1000000,
       .scaling = RopeScaling::kYarn,
       .factor = 4,
-      .original_max_positions = 32768}},
-    {"deepseek_yarn",
-     {.dim = 64,
-      .theta = 10000,
+      .original_max_position = 32768}},
+    {"deepseek_yarn", 64, {.theta = 10000,
       .scaling = RopeScaling::kYarn,
       .factor = 40,
-      .original_max_positions = 4096,
+      .original_max_position = 4096,
       .mscale = 1,
       .mscale_all_dim = 0.707}},
-    {"yarn_no_truncate",
-     {.dim = 64,
-      .theta = 150000,
+    {"yarn_no_truncate", 64, {.theta = 150000,
       .scaling = RopeScaling::kYarn,
       .factor = 32,
-      .original_max_positions = 4096,
+      .original_max_position = 4096,
       .truncate = false}},
 };
 
@@ -89,7 +80,7 @@ int64_t ulps_apart(float a, float b) {
 TEST(RopeTable, FrequenciesAreTheExactOnesRoundedOnce) {
   for (const NamedConfig& named : kConfigs) {
     SCOPED_TRACE(named.name);
-    const auto frequencies = rope_frequencies(named.config);
+    const auto frequencies = rope_frequencies(named.config, named.dim);
     ASSERT_TRUE(frequencies.ok());
     const std::vector<Golden> golden = read_golden(named.name);
     ASSERT_EQ(frequencies.value().inv_freq.size() + 1, golden.size());
@@ -104,7 +95,7 @@ TEST(RopeTable, FrequenciesAreTheExactOnesRoundedOnce) {
 TEST(RopeTable, FrequenciesAreThoseOfTransformersUpToItsRounding) {
   for (const NamedConfig& named : kConfigs) {
     SCOPED_TRACE(named.name);
-    const auto frequencies = rope_frequencies(named.config);
+    const auto frequencies = rope_frequencies(named.config, named.dim);
     const std::vector<Golden> golden = read_golden(named.name);
     ASSERT_EQ(frequencies.value().inv_freq.size() + 1, golden.size());
     EXPECT_EQ(golden[0].transformers, frequencies.value().attention_factor);
@@ -116,8 +107,8 @@ TEST(RopeTable, FrequenciesAreThoseOfTransformersUpToItsRounding) {
 TEST(RopeTable, HoldsForEachPositionTheCosinesThenTheSines) {
   for (const NamedConfig& named : kConfigs) {
     SCOPED_TRACE(named.name);
-    const RopeFrequencies frequencies = rope_frequencies(named.config).value();
-    const int64_t half = named.config.dim / 2;
+    const RopeFrequencies frequencies = rope_frequencies(named.config, named.dim).value();
+    const int64_t half = named.dim / 2;
     const int64_t positions = 513;
     std::vector<float> table(positions * 2 * half);
     rope_table(frequencies, positions, table.data());
@@ -133,24 +124,23 @@ TEST(RopeTable, HoldsForEachPositionTheCosinesThenTheSines) {
 }
 
 TEST(RopeTable, ImpossibleParametersAreErrorsThatNameThem) {
-  const auto message = [](const RopeConfig& config) {
-    const auto result = rope_frequencies(config);
+  const auto message = [](int64_t dim, const RopeConfig& config) {
+    const auto result = rope_frequencies(config, dim);
     return result.ok() ? std::string("no error") : result.message();
   };
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_NE(message({.dim = 63, .theta = 10000}).find("found 63"), std::string::npos);
-  EXPECT_NE(message({.dim = 64, .theta = 1}).find("rope_theta"), std::string::npos);
-  EXPECT_NE(message({.dim = 64, .theta = nan}).find("rope_theta"), std::string::npos);
-  EXPECT_NE(message({.dim = 64, .theta = 1e4, .scaling = RopeScaling::kLinear, .factor = 0}).find("factor"),
+  EXPECT_NE(message(63, {.theta = 10000}).find("found 63"), std::string::npos);
+  EXPECT_NE(message(64, {.theta = 1}).find("rope_theta"), std::string::npos);
+  EXPECT_NE(message(64, {.theta = nan}).find("rope_theta"), std::string::npos);
+  EXPECT_NE(message(64, {.theta = 1e4, .scaling = RopeScaling::kLinear, .factor = 0}).find("factor"),
             std::string::npos);
   EXPECT_NE(
-      message({.dim = 64, .theta = 1e4, .scaling = RopeScaling::kYarn, .factor = 2}).find("original_max"),
+      message(64, {.theta = 1e4, .scaling = RopeScaling::kYarn, .factor = 2}).find("original_max"),
       std::string::npos);
-  EXPECT_NE(message({.dim = 64,
-                     .theta = 1e4,
+  EXPECT_NE(message(64, {.theta = 1e4,
                      .scaling = RopeScaling::kLlama3,
                      .factor = 2,
-                     .original_max_positions = 8192,
+                     .original_max_position = 8192,
                      .low_freq_factor = 4,
                      .high_freq_factor = 4})
                 .find("low_freq_factor"),
