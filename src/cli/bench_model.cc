@@ -24,7 +24,7 @@ GenerateRequest request_of(const Session& session, int64_t prompt, int64_t outpu
 }
 
 // Weights that a forward reads for one row: all of them, the embedding once as LM head.
-double weight_bytes(const Decoder& model) {
+double weight_bytes(const DecoderModel& model) {
   double elements = static_cast<double>(model.lm_head.weight.n * model.lm_head.weight.k);
   for (const DecoderBlock& block : model.blocks) {
     for (const Linear* linear : {&block.attention.qkv, &block.attention.o, &block.mlp.gate_up, &block.mlp.down}) {
@@ -34,7 +34,7 @@ double weight_bytes(const Decoder& model) {
   return 2 * elements;
 }
 
-double attention_flop(const Decoder& model, int64_t begin, int64_t end) {
+double attention_flop(const DecoderModel& model, int64_t begin, int64_t end) {
   const double pairs = static_cast<double>(end) * (end + 1) / 2 - static_cast<double>(begin) * (begin + 1) / 2;
   return 4.0 * model.config.layers * model.config.heads * model.config.head_dim * pairs;
 }
@@ -48,7 +48,7 @@ void bench_prompt(const BenchContext& context, Session& session, int64_t tokens)
     const auto results = session.generator->run({&request, 1});
     INVAR_CHECK(results.ok(), "{}", results.message());
   });
-  const Decoder& model = session.model;
+  const DecoderModel& model = session.model;
   const double head = 2.0 * model.lm_head.weight.n * model.lm_head.weight.k;
   print_line(context, {.what = "prefill",
                        .shape = fmt::format("{} tokens", tokens),

@@ -14,7 +14,7 @@
 namespace invar {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kHelp =
     "  /help            this list\n"
@@ -55,7 +55,7 @@ class Chat {
 
  private:
   void reset() {
-    messages_ = Json::array();
+    messages_ = OrderedJson::array();
     if (!system_.empty()) messages_.push_back({{"role", "system"}, {"content", system_}});
     sample_ = 0;
   }
@@ -153,7 +153,7 @@ class Chat {
       fail("/save: expected a file name");
       return;
     }
-    const std::string text = messages_.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const std::string text = messages_.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
     if (const Status status = write_file_atomically(path, text); !status.ok()) fail(status.message());
   }
 
@@ -199,7 +199,7 @@ class Chat {
   Session& session_;
   SamplingParams sampling_;
   std::string system_;
-  Json messages_;
+  OrderedJson messages_;
   uint64_t sample_ = 0;  // grows with /again
   bool terminal_;
 };

@@ -13,7 +13,7 @@
 namespace invar {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 const char* scaling_name(RopeScaling scaling) {
   switch (scaling) {
@@ -25,10 +25,10 @@ const char* scaling_name(RopeScaling scaling) {
   return "?";
 }
 
-Json summary(const InspectCommand& command, const WeightSource& weights) {
+OrderedJson summary(const InspectCommand& command, const WeightSource& weights) {
   const ModelConfig& config = weights.config();
   const int64_t kv_bytes = config.layers * 2 * config.kv_heads * config.head_dim * static_cast<int64_t>(sizeof(bf16));
-  Json json = {{"path", command.path},
+  OrderedJson json = {{"path", command.path},
                {"architecture", architecture_name(config.architecture)},
                {"parameters", parameter_count(config)},
                {"weight_bytes", parameter_count(config) * static_cast<int64_t>(sizeof(bf16))},
@@ -51,7 +51,7 @@ Json summary(const InspectCommand& command, const WeightSource& weights) {
   return json;
 }
 
-void print_text(const Json& json) {
+void print_text(const OrderedJson& json) {
   for (const auto& [key, value] : json.items()) {
     if (key == "tensors") continue;
     std::string text = value.is_string() ? value.get<std::string>() : value.dump();
@@ -61,7 +61,7 @@ void print_text(const Json& json) {
   }
   if (!json.contains("tensors")) return;
   fmt::print("\n{:<56} {}\n", "tensor", "shape");
-  for (const Json& tensor : json["tensors"]) {
+  for (const OrderedJson& tensor : json["tensors"]) {
     fmt::print("{:<56} {}\n", tensor["name"].get<std::string>(), tensor["shape"].dump());
   }
 }
@@ -71,7 +71,7 @@ void print_text(const Json& json) {
 int run_inspect(const InspectCommand& command) {
   auto weights = WeightSource::open(command.path);
   if (!weights.ok()) return fail(weights.message());
-  Json json = summary(command, *weights);
+  OrderedJson json = summary(command, *weights);
   // A model without a tokenizer can still be inspected.
   if (auto tokenizer = load_tokenizer(command.path); tokenizer.ok()) {
     json["tokenizer_tokens"] = tokenizer->vocab_size();
@@ -84,13 +84,13 @@ int run_inspect(const InspectCommand& command) {
     json["weights_sha256"] = weights->weights_digest(pool);
   }
   if (command.tensors) {
-    json["tensors"] = Json::array();
+    json["tensors"] = OrderedJson::array();
     for (const WeightSpec& spec : weights->specs()) {
       json["tensors"].push_back({{"name", spec.name}, {"shape", spec.shape}});
     }
   }
   if (command.json) {
-    fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n", json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
   } else {
     print_text(json);
   }

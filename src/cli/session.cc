@@ -74,7 +74,7 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
   if (!tokenizer.chat_template().empty()) {
     INVAR_TRY(chat_template, ChatTemplate::parse(tokenizer.chat_template()));
   }
-  INVAR_TRY(Decoder model, load_decoder(weights));
+  INVAR_TRY(DecoderModel model, load_decoder(weights));
 
   auto session = std::make_unique<Session>(Session{.weights = std::move(weights),
                                                    .tokenizer = std::move(tokenizer),

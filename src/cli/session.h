@@ -17,7 +17,7 @@ struct Session {
   WeightSource weights;
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat_template;
-  Decoder model;
+  DecoderModel model;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Queue> queue;
   std::unique_ptr<Generator> generator;

@@ -43,7 +43,7 @@ struct Generator::Step {
   bool prefill = false;             // holds rows of a prompt
 };
 
-Generator::Generator(const Decoder& model, Queue& queue, GenerateOptions options)
+Generator::Generator(const DecoderModel& model, Queue& queue, GenerateOptions options)
     : model_(model), queue_(queue), options_(std::move(options)) {
   INVAR_CHECK(options_.step_rows >= 1 && options_.batch_max >= 1, "step_rows {}, batch_max {}", options_.step_rows,
               options_.batch_max);

@@ -55,7 +55,7 @@ struct GenerateStats {
 
 class Generator {
  public:
-  Generator(const Decoder& model, Queue& queue, GenerateOptions options);
+  Generator(const DecoderModel& model, Queue& queue, GenerateOptions options);
   ~Generator();
 
   // Runs all requests. Errors: an empty prompt, an unknown token id, bad sampling parameters, prompt and output longer than
@@ -89,7 +89,7 @@ class Generator {
   bool is_stop(const SamplingParams& sampling, int32_t token) const;
   void retire();
 
-  const Decoder& model_;
+  const DecoderModel& model_;
   Queue& queue_;
   GenerateOptions options_;
   std::vector<KvView> views_;

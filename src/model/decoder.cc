@@ -4,7 +4,7 @@
 
 namespace invar {
 
-Activations::Shape Decoder::activation_shape(int64_t rows_max) const {
+Activations::Shape DecoderModel::activation_shape(int64_t rows_max) const {
   const SelfAttention& attention = blocks.front().attention;
   return {.rows_max = rows_max,
           .dim = config.hidden_size,
@@ -13,11 +13,11 @@ Activations::Shape Decoder::activation_shape(int64_t rows_max) const {
           .heads_dim = attention.heads * attention.head_dim};
 }
 
-KvLayout Decoder::kv_layout(int64_t page_size) const {
+KvLayout DecoderModel::kv_layout(int64_t page_size) const {
   return {.kv_heads = config.kv_heads, .head_dim = config.head_dim, .page_size = page_size};
 }
 
-void forward(Queue& queue, const Decoder& model, const Batch& batch, KvViews kv, Activations& activations) {
+void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv, Activations& activations) {
   INVAR_CHECK(batch.rows() <= activations.rows_max(), "{} rows, room for {}", batch.rows(), activations.rows_max());
   INVAR_CHECK(kv.size() == model.blocks.size(), "{} caches, {} blocks", kv.size(), model.blocks.size());
   forward(queue, model.embedding, batch.tokens, activations.residual());
@@ -27,7 +27,7 @@ void forward(Queue& queue, const Decoder& model, const Batch& batch, KvViews kv,
   forward_residual(queue, model.final_norm, batch.rows(), activations.delta, activations.residual(), activations.normed);
 }
 
-void logits(Queue& queue, const Decoder& model, const Activations& activations, std::span<const int32_t> rows,
+void logits(Queue& queue, const DecoderModel& model, const Activations& activations, std::span<const int32_t> rows,
             bf16* gathered, float* out) {
   const int64_t dim = model.config.hidden_size;
   const int64_t vocab = model.config.vocab_size;

@@ -1,4 +1,4 @@
-// Decoder: a decoder-only transformer as data, and its one forward. The sampler and the trainer both call it.
+// DecoderModel: a decoder-only transformer as data, and its one forward. The sampler and the trainer both call it.
 #pragma once
 
 #include <span>
@@ -11,7 +11,7 @@
 
 namespace invar {
 
-struct Decoder {
+struct DecoderModel {
   ModelConfig config;
   Embedding embedding;     // [V, C]
   std::vector<DecoderBlock> blocks;
@@ -28,11 +28,11 @@ using KvViews = std::span<const KvView>;
 
 // Runs the rows of a batch through all blocks: extends the cache, and leaves the last block's normalised output in
 // activations.normed ([T, C], the LM head's input).
-void forward(Queue& queue, const Decoder& model, const Batch& batch, KvViews kv, Activations& activations);
+void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv, Activations& activations);
 
 // logits[i] = lm_head(activations.normed[rows[i]]) in fp32, [rows.size(), V], rows V apart. A row's logits do not depend on
 // which other rows are asked for. gathered: scratch, [rows.size(), C].
-void logits(Queue& queue, const Decoder& model, const Activations& activations, std::span<const int32_t> rows,
+void logits(Queue& queue, const DecoderModel& model, const Activations& activations, std::span<const int32_t> rows,
             bf16* gathered, float* out);
 
 }  // namespace invar

@@ -60,8 +60,8 @@ Result<SelfAttention> Parts::attention(const std::string& prefix, bool qkv_bias,
   return attention;
 }
 
-Result<Decoder> Parts::frame() const {
-  Decoder model;
+Result<DecoderModel> Parts::frame() const {
+  DecoderModel model;
   model.config = config_;
   const int64_t vocab = config_.vocab_size;
   const int64_t dim = config_.hidden_size;

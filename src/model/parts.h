@@ -35,8 +35,8 @@ class Parts {
 
   // Embedding, `block(layer prefix)` for every layer, final norm, LM head (tied or not) and RoPE table.
   template <class Block>
-  Result<Decoder> decoder(const Block& block) const {
-    INVAR_TRY(Decoder model, frame());
+  Result<DecoderModel> decoder(const Block& block) const {
+    INVAR_TRY(DecoderModel model, frame());
     for (int64_t layer = 0; layer < config_.layers; ++layer) {
       INVAR_TRY(DecoderBlock next, block("model.layers." + std::to_string(layer) + "."));
       model.blocks.push_back(std::move(next));
@@ -45,7 +45,7 @@ class Parts {
   }
 
  private:
-  Result<Decoder> frame() const;
+  Result<DecoderModel> frame() const;
 
   const WeightSource& source_;
   const ModelConfig& config_;

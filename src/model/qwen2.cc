@@ -4,7 +4,7 @@
 
 namespace invar {
 
-Result<Decoder> load_qwen2(const Parts& parts) {
+Result<DecoderModel> load_qwen2(const Parts& parts) {
   return parts.decoder([&](const std::string& layer) -> Result<DecoderBlock> {
     const ModelConfig& config = parts.config();
     DecoderBlock block;

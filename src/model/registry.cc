@@ -2,7 +2,7 @@
 
 namespace invar {
 
-Result<Decoder> load_decoder(const WeightSource& source) {
+Result<DecoderModel> load_decoder(const WeightSource& source) {
   const Parts parts(source, source.config());
   switch (source.config().architecture) {
     case Architecture::kLlama: return load_llama(parts);

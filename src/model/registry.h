@@ -5,11 +5,11 @@
 
 namespace invar {
 
-Result<Decoder> load_llama(const Parts& parts);
-Result<Decoder> load_qwen2(const Parts& parts);
-Result<Decoder> load_qwen3(const Parts& parts);
+Result<DecoderModel> load_llama(const Parts& parts);
+Result<DecoderModel> load_qwen2(const Parts& parts);
+Result<DecoderModel> load_qwen3(const Parts& parts);
 
 // Reads, packs and returns the model of `source`. Errors: a missing tensor, a wrong shape or type.
-Result<Decoder> load_decoder(const WeightSource& source);
+Result<DecoderModel> load_decoder(const WeightSource& source);
 
 }  // namespace invar

@@ -30,7 +30,7 @@ std::string describe(const Setting& s) {
                      s.step_rows, s.page_size, s.batch_max, s.order);
 }
 
-Outcome run(const Decoder& model, Profile profile, const std::vector<GenerateRequest>& requests, const Setting& setting) {
+Outcome run(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests, const Setting& setting) {
   ThreadPool pool(setting.threads);
   Queue queue(pool, profile, setting.tier);
   Generator generator(model, queue,
@@ -61,7 +61,7 @@ std::string first_difference(const Outcome& expected, const Outcome& found) {
   return {};
 }
 
-std::string smallest_failing(const Decoder& model, Profile profile, const std::vector<GenerateRequest>& requests,
+std::string smallest_failing(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
                              const Setting& base, const Outcome& expected, Setting failing) {
   std::string axes;
   const auto reduce = [&](const char* name, auto member) {

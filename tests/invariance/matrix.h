@@ -25,11 +25,11 @@ std::string describe(const Setting& setting);
 struct Outcome {
   std::vector<GenerateResult> results;  // in the order of the requests, whatever order they ran in
 };
-Outcome run(const Decoder& model, Profile profile, const std::vector<GenerateRequest>& requests, const Setting& setting);
+Outcome run(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests, const Setting& setting);
 std::string first_difference(const Outcome& expected, const Outcome& found);
 
 // Puts axis after axis of `failing` back to `base` while the difference stays; returns the names of the axes that are left.
-std::string smallest_failing(const Decoder& model, Profile profile, const std::vector<GenerateRequest>& requests,
+std::string smallest_failing(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
                              const Setting& base, const Outcome& expected, Setting failing);
 
 // Prompts of many lengths (1 to 300 tokens), greedy and sampled with every filter, from a seed.
