@@ -5,10 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "cli/commands.h"
+#include "cli/session.h"
 #include "cli/terminal.h"
-#include "model/weights.h"
-#include "text/tokenizer.h"
 
 namespace invar {
 namespace {
@@ -73,7 +71,7 @@ int run_inspect(const InspectCommand& command) {
   if (!weights.ok()) return fail(weights.message());
   OrderedJson json = summary(command, *weights);
   // A model without a tokenizer can still be inspected.
-  if (auto tokenizer = load_tokenizer(command.path); tokenizer.ok()) {
+  if (auto tokenizer = open_tokenizer(*weights); tokenizer.ok()) {
     json["tokenizer_tokens"] = tokenizer->vocab_size();
     json["chat_template"] = !tokenizer->chat_template().empty();
   } else {

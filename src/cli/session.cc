@@ -33,6 +33,12 @@ Status check_memory(const WeightSource& weights) {
 
 }  // namespace
 
+Result<Tokenizer> open_tokenizer(const WeightSource& weights) {
+  if (weights.gguf() == nullptr) return load_tokenizer(weights.folder());
+  INVAR_TRY(TokenizerParts parts, tokenizer_from_gguf(*weights.gguf()));
+  return Tokenizer(std::move(parts));
+}
+
 Result<Profile> profile_option(const std::string& name) {
   const auto profile = parse_profile(name);
   if (!profile) return error("--profile: expected fma32 or tc16, found \"{}\"", name);
@@ -66,7 +72,7 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
 
   INVAR_TRY(WeightSource weights, WeightSource::open(options.path));
   INVAR_RETURN_IF_ERROR(check_memory(weights));
-  INVAR_TRY(Tokenizer tokenizer, load_tokenizer(options.path));
+  INVAR_TRY(Tokenizer tokenizer, open_tokenizer(weights));
   if (tokenizer.vocab_size() > weights.config().vocab_size)
     return error("{}: the tokenizer has {} tokens, the model only {}", options.path, tokenizer.vocab_size(),
                  weights.config().vocab_size);

@@ -31,6 +31,9 @@ struct Session {
 // Opens everything. Errors: a missing or broken file, an unknown architecture, a bad --profile, --isa, --threads or page size.
 Result<std::unique_ptr<Session>> open_session(const ModelOptions& options);
 
+// The tokenizer that belongs to the weights: in the GGUF file, or beside the safetensors.
+Result<Tokenizer> open_tokenizer(const WeightSource& weights);
+
 // The queue's settings from their names, checked.
 Result<Profile> profile_option(const std::string& name);
 Result<Tier> tier_option(const std::string& name);
