@@ -26,7 +26,8 @@ size_t skip_space_left(std::string_view text, size_t at, size_t limit) {
 }
 
 size_t skip_space_right(std::string_view text, size_t at) {
-  while (at < text.size() && has_class(text, at, kSpace)) at += utf8_length(static_cast<unsigned char>(text[at]));
+  while (at < text.size() && has_class(text, at, kSpace))
+    at += utf8_length(static_cast<unsigned char>(text[at]));
   return at;
 }
 
@@ -37,7 +38,8 @@ void AddedTokens::insert(const AddedToken& token) {
   uint32_t node = 0;
   for (unsigned char b : token.content) {
     auto& children = nodes_[node].children;
-    const auto place = std::lower_bound(children.begin(), children.end(), std::pair<unsigned char, uint32_t>{b, 0});
+    const auto place =
+        std::lower_bound(children.begin(), children.end(), std::pair<unsigned char, uint32_t>{b, 0});
     if (place != children.end() && place->first == b) {
       node = place->second;
       continue;
@@ -58,7 +60,8 @@ AddedTokens::Hit AddedTokens::longest_at(std::string_view text, size_t at) const
   while (at < text.size()) {
     const auto& children = nodes_[node].children;
     const auto b = static_cast<unsigned char>(text[at]);
-    const auto place = std::lower_bound(children.begin(), children.end(), std::pair<unsigned char, uint32_t>{b, 0});
+    const auto place =
+        std::lower_bound(children.begin(), children.end(), std::pair<unsigned char, uint32_t>{b, 0});
     if (place == children.end() || place->first != b) break;
     node = place->second;
     ++at;

@@ -35,8 +35,8 @@ class AddedTokens {
 
   bool empty() const { return tokens_.empty(); }
 
-  // The segments of `text` (well-formed UTF-8), in order, none empty. A special token that is not parsed still takes its
-  // place in the matching: no other token is looked for inside it. O(n * longest token).
+  // The segments of `text` (well-formed UTF-8), in order, none empty. A special token that is not parsed
+  // still takes its place in the matching: no other token is looked for inside it. O(n * longest token).
   std::vector<Segment> find(std::string_view text, bool parse_special) const;
 
  private:

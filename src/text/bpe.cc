@@ -43,14 +43,15 @@ Result<Bpe> Bpe::build(const BpeConfig& config) {
     if (!config.byte_level) {
       bpe.index_.insert(entry.token, entry.id);
     } else if (const auto decoded = byte_level_decode(entry.token)) {
-      bpe.index_.insert(*decoded, entry.id);  // a token with other characters can never be met in byte-level text
+      bpe.index_.insert(*decoded,
+                        entry.id);  // a token with other characters can never be met in byte-level text
     }
   }
   bpe.has_unk_ = config.unk_token.has_value();
   bpe.unk_token_ = config.unk_token.value_or("");
   INVAR_RETURN_IF_ERROR(bpe.add_merges(config));
-  // Most pieces of real text are one token. Knowing beforehand which tokens their own bytes merge to replaces the merge
-  // loop by one look-up for them.
+  // Most pieces of real text are one token. Knowing beforehand which tokens their own bytes merge to replaces
+  // the merge loop by one look-up for them.
   bpe.direct_.assign(static_cast<size_t>(id_max + 1), config.ignore_merges);
   BpeScratch scratch;
   std::vector<int32_t> ids;
@@ -77,8 +78,11 @@ Status Bpe::add_merges(const BpeConfig& config) {
     const auto& [left, right] = config.merges[rank];
     const int32_t left_id = ids.find(left), right_id = ids.find(right), merged = ids.find(left + right);
     if (left_id < 0 || right_id < 0 || merged < 0) {
-      return error("merge {} ({:?} + {:?}) needs the token {:?}, which is not in the vocabulary", rank, left, right,
-                   left_id < 0 ? left : right_id < 0 ? right : left + right);
+      return error("merge {} ({:?} + {:?}) needs the token {:?}, which is not in the vocabulary", rank, left,
+                   right,
+                   left_id < 0    ? left
+                   : right_id < 0 ? right
+                                  : left + right);
     }
     const uint64_t key = pair_key(left_id, right_id);
     size_t at = mix_hash(key) & (slots - 1);
@@ -127,8 +131,9 @@ Status Bpe::start_symbols(std::string_view piece, BpeScratch& scratch) const {
     if (use_byte_fallback_ && add_byte_fallback(character, scratch)) continue;
     if (!has_unk_) continue;
     if (unk_id_ < 0) {
-      return error("the text has {:?}, which the vocabulary cannot spell, and the unk token {:?} is not in it", character,
-                   unk_token_);
+      return error(
+          "the text has {:?}, which the vocabulary cannot spell, and the unk token {:?} is not in it",
+          character, unk_token_);
     }
     if (pending_unk && !fuse_unk_) push_symbol(unk_id_, scratch);
     pending_unk = true;
@@ -140,7 +145,8 @@ Status Bpe::start_symbols(std::string_view piece, BpeScratch& scratch) const {
 void Bpe::push_candidate(int32_t left, int32_t right, BpeScratch& scratch) const {
   const Merge* merge = find_merge(scratch.symbols[left].id, scratch.symbols[right].id);
   if (!merge) return;
-  scratch.heap.push_back({static_cast<uint64_t>(merge->rank) << 32 | static_cast<uint32_t>(left), merge->merged});
+  scratch.heap.push_back(
+      {static_cast<uint64_t>(merge->rank) << 32 | static_cast<uint32_t>(left), merge->merged});
   std::push_heap(scratch.heap.begin(), scratch.heap.end(), later);
 }
 
@@ -156,8 +162,8 @@ void Bpe::merge_all(BpeScratch& scratch) const {
     BpeScratch::Symbol& left = symbols[at];
     if (!left.alive || left.next < 0) continue;
     BpeScratch::Symbol& right = symbols[left.next];
-    // A candidate is out of date when the pair at its place no longer merges to the same token. That another pair which
-    // does is merged now, at the older rank, is how `tokenizers` decides, so we do too.
+    // A candidate is out of date when the pair at its place no longer merges to the same token. That another
+    // pair which does is merged now, at the older rank, is how `tokenizers` decides, so we do too.
     const Merge* merge = find_merge(left.id, right.id);
     if (!merge || merge->merged != top.merged) continue;
     left.id = top.merged;

@@ -19,13 +19,13 @@ struct VocabEntry {
 };
 
 struct BpeConfig {
-  std::vector<VocabEntry> vocab;                            // ids distinct, tokens distinct, well-formed UTF-8
+  std::vector<VocabEntry> vocab;  // ids distinct, tokens distinct, well-formed UTF-8
   std::vector<std::pair<std::string, std::string>> merges;  // by rank
-  std::optional<std::string> unk_token;                     // for what the vocabulary cannot spell; else it is dropped
-  bool fuse_unk = false;                                    // one unk for a run of them
-  bool byte_fallback = false;                               // tokens <0x00>..<0xFF> before unk
-  bool ignore_merges = false;                               // a piece that is a token is that token
-  bool byte_level = false;                                  // tokens are spelled in GPT-2's byte characters
+  std::optional<std::string> unk_token;  // for what the vocabulary cannot spell; else it is dropped
+  bool fuse_unk = false;                 // one unk for a run of them
+  bool byte_fallback = false;            // tokens <0x00>..<0xFF> before unk
+  bool ignore_merges = false;            // a piece that is a token is that token
+  bool byte_level = false;               // tokens are spelled in GPT-2's byte characters
 };
 
 // Working memory of an encoder; reused from piece to piece so that encoding allocates nothing per piece.
@@ -47,8 +47,9 @@ class Bpe {
   // Errors: a merge names a token that the vocabulary lacks.
   static Result<Bpe> build(const BpeConfig& config);
 
-  // Appends the ids of one piece: raw bytes when byte_level, else well-formed UTF-8. The piece is not empty and shorter
-  // than 2 GiB. O(n log n) in the piece. Errors: the text needs an unk token that the vocabulary lacks.
+  // Appends the ids of one piece: raw bytes when byte_level, else well-formed UTF-8. The piece is not empty
+  // and shorter than 2 GiB. O(n log n) in the piece. Errors: the text needs an unk token that the vocabulary
+  // lacks.
   Status encode(std::string_view piece, BpeScratch& scratch, std::vector<int32_t>& ids) const;
 
  private:

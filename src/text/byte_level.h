@@ -1,7 +1,7 @@
 // GPT-2's reversible spelling of bytes as printable characters, in which byte-level vocabularies are written.
 //
-// Source: encoder.py of the GPT-2 release: bytes 33-126, 161-172 and 174-255 stand for themselves, the other 68 become
-// U+0100 and following, in order.
+// Source: encoder.py of the GPT-2 release: bytes 33-126, 161-172 and 174-255 stand for themselves, the other
+// 68 become U+0100 and following, in order.
 #pragma once
 
 #include <optional>

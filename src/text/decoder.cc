@@ -31,7 +31,8 @@ int fallback_byte(std::string_view token) {
 
 std::string replace_all(const TextPattern& pattern, const std::string& content, std::string_view token) {
   const auto matches = find_all(pattern, token);
-  if (!matches.ok()) return std::string(token);  // a regex that gives up on a token of the vocabulary changes nothing
+  if (!matches.ok())
+    return std::string(token);  // a regex that gives up on a token of the vocabulary changes nothing
   std::string out;
   size_t at = 0;
   for (const Match& m : *matches) {
@@ -43,8 +44,10 @@ std::string replace_all(const TextPattern& pattern, const std::string& content, 
 
 // `token` without up to start leading and stop trailing `content`.
 std::string_view strip_token(const StripDecode& strip, std::string_view token) {
-  for (size_t i = 0; i < strip.start && token.starts_with(strip.content); ++i) token.remove_prefix(strip.content.size());
-  for (size_t i = 0; i < strip.stop && token.ends_with(strip.content); ++i) token.remove_suffix(strip.content.size());
+  for (size_t i = 0; i < strip.start && token.starts_with(strip.content); ++i)
+    token.remove_prefix(strip.content.size());
+  for (size_t i = 0; i < strip.stop && token.ends_with(strip.content); ++i)
+    token.remove_suffix(strip.content.size());
   return token;
 }
 
@@ -56,11 +59,14 @@ Status check_streamable(const Decoder& decoder) {
     const auto* strip = std::get_if<StripDecode>(&step);
     const auto* replace = std::get_if<ReplaceDecode>(&step);
     const auto* literal = replace ? std::get_if<std::string>(&replace->pattern) : nullptr;
-    const bool one_character = literal && utf8_length(static_cast<unsigned char>((*literal)[0])) == literal->size();
+    const bool one_character =
+        literal && utf8_length(static_cast<unsigned char>((*literal)[0])) == literal->size();
     if (std::holds_alternative<Fuse>(step) || (strip && strip->stop == 0) || one_character) continue;
-    return error("decoder step {} works on the joined text in a way that cannot be streamed; after Fuse or ByteLevel only "
-                 "Fuse, Strip with stop 0 and Replace of one character are supported",
-                 i);
+    return error(
+        "decoder step {} works on the joined text in a way that cannot be streamed; after Fuse or ByteLevel "
+        "only "
+        "Fuse, Strip with stop 0 and Replace of one character are supported",
+        i);
   }
   return Ok{};
 }

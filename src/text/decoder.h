@@ -1,7 +1,7 @@
 // The decoders of a tokenizer.json: tokens to text, one token at a time.
 //
-// A chain of steps. Each step keeps what it has to wait for, so that the pieces that come out while tokens are pushed,
-// and at the end, concatenate to exactly what `tokenizers` decodes from the whole sequence.
+// A chain of steps. Each step keeps what it has to wait for, so that the pieces that come out while tokens
+// are pushed, and at the end, concatenate to exactly what `tokenizers` decodes from the whole sequence.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ namespace invar {
 
 // Byte characters to bytes; what is not UTF-8 becomes U+FFFD, one for each maximal invalid part. Joins all tokens.
 struct ByteLevelDecode {};
-// <0xXX> tokens to bytes. A run of them that is not UTF-8 as a whole becomes one U+FFFD a token; this is why the bytes
-// of a run are only known when it ends.
+// <0xXX> tokens to bytes. A run of them that is not UTF-8 as a whole becomes one U+FFFD a token; this is why
+// the bytes of a run are only known when it ends.
 struct ByteFallbackDecode {};
 // Joins all tokens: the steps after it see one long token.
 struct Fuse {};
@@ -39,8 +39,8 @@ struct MetaspaceDecode {
 // Without a decoder tokens are joined with spaces.
 struct JoinWithSpaces {};
 
-using DecoderStep = std::variant<ByteLevelDecode, ByteFallbackDecode, Fuse, ReplaceDecode, StripDecode, MetaspaceDecode,
-                                 JoinWithSpaces>;
+using DecoderStep = std::variant<ByteLevelDecode, ByteFallbackDecode, Fuse, ReplaceDecode, StripDecode,
+                                 MetaspaceDecode, JoinWithSpaces>;
 
 struct Decoder {
   std::vector<DecoderStep> steps;

@@ -74,7 +74,8 @@ Result<std::string> Normalizer::apply(std::string_view text, size_t bytes_max) c
       INVAR_TRY(current, replace(std::get<Replace>(step), current, bytes_max));
     }
     if (current.size() > bytes_max) {
-      return error("normalisation makes {} bytes of {}; at most {} are accepted", current.size(), text.size(), bytes_max);
+      return error("normalisation makes {} bytes of {}; at most {} are accepted", current.size(), text.size(),
+                   bytes_max);
     }
   }
   return current;

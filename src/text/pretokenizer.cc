@@ -134,7 +134,8 @@ Status apply_metaspace(const Metaspace& step, Pieces& pieces) {
   const bool starts_input = pieces.starts_input && !pieces.spans.empty() && pieces.spans[0].begin == 0;
   auto rewrite = [&](std::string_view piece, size_t i, std::string& out) {
     const bool has_prefix = piece.starts_with(' ') || piece.starts_with(step.replacement);
-    const bool wanted = step.prepend == Metaspace::kAlways || (step.prepend == Metaspace::kFirst && i == 0 && starts_input);
+    const bool wanted =
+        step.prepend == Metaspace::kAlways || (step.prepend == Metaspace::kFirst && i == 0 && starts_input);
     if (wanted && !has_prefix) out += step.replacement;
     for (char c : piece) {
       if (c == ' ') {
@@ -162,9 +163,12 @@ struct ApplyStep {
     return split_by(find, step.behavior, step.invert, pieces);
   }
   Status operator()(const DigitSplit& step) const {
-    return split_class(kRustNumeric, step.individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous, pieces);
+    return split_class(kRustNumeric, step.individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous,
+                       pieces);
   }
-  Status operator()(const WhitespaceSplit&) const { return split_class(kSpace, SplitBehavior::kRemoved, pieces); }
+  Status operator()(const WhitespaceSplit&) const {
+    return split_class(kSpace, SplitBehavior::kRemoved, pieces);
+  }
   Status operator()(const PrefixSpace&) const {
     auto rewrite = [](std::string_view piece, size_t, std::string& out) {
       if (!piece.starts_with(' ')) out += ' ';

@@ -38,7 +38,8 @@ struct Metaspace {
   bool split;
 };
 
-using PreTokenizerStep = std::variant<KnownSplit, PatternSplit, DigitSplit, WhitespaceSplit, PrefixSpace, Metaspace>;
+using PreTokenizerStep =
+    std::variant<KnownSplit, PatternSplit, DigitSplit, WhitespaceSplit, PrefixSpace, Metaspace>;
 
 struct Span {
   size_t begin, end;  // byte offsets
@@ -52,7 +53,7 @@ struct Pieces {
   Pieces& operator=(const Pieces&) = delete;
 
   std::string_view text;
-  bool starts_input;  // text begins where the caller's input begins, not after an added token
+  bool starts_input;        // text begins where the caller's input begins, not after an added token
   std::vector<Span> spans;  // in order, disjoint, none empty
   std::string rewritten;    // what `text` views after a rewrite
 };

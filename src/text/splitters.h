@@ -17,8 +17,8 @@ std::string_view splitter_pattern(Splitter splitter);
 // The splitter of exactly this pattern, if there is one.
 std::optional<Splitter> find_splitter(std::string_view pattern);
 
-// Appends the end offset of every piece of `text` (well-formed UTF-8) to `ends`, shifted by `base`. The pieces cover the
-// text: each of these regexes matches something at every position.
+// Appends the end offset of every piece of `text` (well-formed UTF-8) to `ends`, shifted by `base`. The
+// pieces cover the text: each of these regexes matches something at every position.
 void split(Splitter splitter, std::string_view text, size_t base, std::vector<size_t>& ends);
 
 }  // namespace invar

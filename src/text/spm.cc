@@ -47,7 +47,8 @@ Result<Spm> Spm::build(const std::vector<SpmPiece>& pieces) {
     }
   }
   for (int32_t id : spm.bytes_) spm.has_all_bytes_ &= id >= 0;
-  if (!spm.has_all_bytes_ && spm.unknown_ < 0) return error("neither an unknown token nor tokens for all 256 bytes");
+  if (!spm.has_all_bytes_ && spm.unknown_ < 0)
+    return error("neither an unknown token nor tokens for all 256 bytes");
   return spm;
 }
 
@@ -93,7 +94,8 @@ void Spm::merge_all(std::string_view text, SpmScratch& scratch) const {
     scratch.heap.pop_back();
     SpmScratch::Symbol& left = symbols[top.left];
     SpmScratch::Symbol& right = symbols[top.right];
-    if (left.bytes == 0 || right.bytes == 0 || left.bytes + right.bytes != top.bytes) continue;  // out of date
+    if (left.bytes == 0 || right.bytes == 0 || left.bytes + right.bytes != top.bytes)
+      continue;  // out of date
     left.bytes = top.bytes;
     right.bytes = 0;
     left.next = right.next;

@@ -1,4 +1,5 @@
-// SentencePiece BPE as GGUF files carry it: pieces with scores, merged best score first, leftmost first within a score.
+// SentencePiece BPE as GGUF files carry it: pieces with scores, merged best score first, leftmost first
+// within a score.
 //
 // Source: sentencepiece's bpe_model.cc; the same rule is llama.cpp's "SPM" tokenizer.
 #pragma once
@@ -15,7 +16,14 @@
 namespace invar {
 
 // The numbers are GGUF's tokenizer.ggml.token_type and sentencepiece's own.
-enum class PieceType : uint8_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum class PieceType : uint8_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 
 struct SpmPiece {
   std::string text;
@@ -41,13 +49,13 @@ struct SpmScratch {
 
 class Spm {
  public:
-  // pieces[i] is the piece of id i. Errors: a score that is not finite; two merging pieces of one text; no unknown piece
-  // and not all 256 byte pieces, so that some texts could not be encoded.
+  // pieces[i] is the piece of id i. Errors: a score that is not finite; two merging pieces of one text; no
+  // unknown piece and not all 256 byte pieces, so that some texts could not be encoded.
   static Result<Spm> build(const std::vector<SpmPiece>& pieces);
 
-  // Appends the ids of `text`: well-formed UTF-8, spaces already written as U+2581, shorter than 2 GiB. What no piece
-  // spells becomes byte pieces, or one unknown for a run of it. O(n log n). Unused pieces are never produced, nor merged
-  // through on the way to longer ones.
+  // Appends the ids of `text`: well-formed UTF-8, spaces already written as U+2581, shorter than 2 GiB. What
+  // no piece spells becomes byte pieces, or one unknown for a run of it. O(n log n). Unused pieces are never
+  // produced, nor merged through on the way to longer ones.
   void encode(std::string_view text, SpmScratch& scratch, std::vector<int32_t>& ids) const;
 
  private:

@@ -5,9 +5,9 @@
 
 namespace invar {
 
-// Everything push() and finish() return, concatenated, is Tokenizer::decode of the same ids, byte for byte. Each piece is
-// well-formed UTF-8: bytes wait until their character is complete, or known to be wrong. Tokens of the <0xXX> kind wait
-// until a run of them ends, because the whole run is valid or none of it.
+// Everything push() and finish() return, concatenated, is Tokenizer::decode of the same ids, byte for byte.
+// Each piece is well-formed UTF-8: bytes wait until their character is complete, or known to be wrong. Tokens
+// of the <0xXX> kind wait until a run of them ends, because the whole run is valid or none of it.
 class StreamDecoder {
  public:
   // The tokenizer must outlive this and stay where it is.

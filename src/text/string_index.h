@@ -42,7 +42,8 @@ class StringIndex {
 
   // False, and no change, when the string is there already. Never more than reserved.
   bool insert(std::string_view s, int32_t id) {
-    INVAR_CHECK(id >= 0 && 2 * (count_ + 1) <= slots_.size(), "id {}, {} of {} slots", id, count_, slots_.size());
+    INVAR_CHECK(id >= 0 && 2 * (count_ + 1) <= slots_.size(), "id {}, {} of {} slots", id, count_,
+                slots_.size());
     size_t slot = find_slot(s);
     if (slots_[slot].id >= 0) return false;
     slots_[slot] = {static_cast<uint32_t>(hash_bytes(s) >> 32), id, bytes_.size(), s.size()};
@@ -58,9 +59,9 @@ class StringIndex {
 
  private:
   struct Slot {
-    uint32_t tag;      // upper half of the hash
-    int32_t id = -1;   // -1: free
-    size_t offset;     // in bytes_
+    uint32_t tag;     // upper half of the hash
+    int32_t id = -1;  // -1: free
+    size_t offset;    // in bytes_
     size_t length;
   };
 
@@ -71,7 +72,8 @@ class StringIndex {
     for (;; at = (at + 1) & (slots_.size() - 1)) {
       const Slot& slot = slots_[at];
       if (slot.id < 0) return at;
-      if (slot.tag == tag && slot.length == s.size() && std::memcmp(bytes_.data() + slot.offset, s.data(), s.size()) == 0) {
+      if (slot.tag == tag && slot.length == s.size() &&
+          std::memcmp(bytes_.data() + slot.offset, s.data(), s.size()) == 0) {
         return at;
       }
     }

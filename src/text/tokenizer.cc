@@ -30,12 +30,14 @@ Status Tokenizer::encode_normalized(std::string_view text, bool starts_input, Wo
   Pieces pieces(text, starts_input);
   INVAR_RETURN_IF_ERROR(parts_.pre_tokenizer.apply(pieces));
   for (const Span& span : pieces.spans) {
-    INVAR_RETURN_IF_ERROR(bpe.encode(pieces.text.substr(span.begin, span.end - span.begin), work.bpe, work.ids));
+    INVAR_RETURN_IF_ERROR(
+        bpe.encode(pieces.text.substr(span.begin, span.end - span.begin), work.bpe, work.ids));
   }
   return Ok{};
 }
 
-Status Tokenizer::encode_segment(std::string_view text, bool starts_input, bool parse_special, Work& work) const {
+Status Tokenizer::encode_segment(std::string_view text, bool starts_input, bool parse_special,
+                                 Work& work) const {
   std::string normalized;
   if (!parts_.normalizer.steps.empty()) {
     INVAR_TRY(normalized, parts_.normalizer.apply(text, kNormalizedBytesMax));
@@ -69,8 +71,8 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8, const Enco
       work.ids.push_back(segment.id);
       continue;
     }
-    INVAR_RETURN_IF_ERROR(encode_segment(utf8.substr(segment.begin, segment.end - segment.begin), segment.begin == 0,
-                                         options.parse_special, work));
+    INVAR_RETURN_IF_ERROR(encode_segment(utf8.substr(segment.begin, segment.end - segment.begin),
+                                         segment.begin == 0, options.parse_special, work));
   }
   if (options.add_special_tokens) {
     work.ids.insert(work.ids.end(), parts_.suffix_ids.begin(), parts_.suffix_ids.end());
@@ -116,15 +118,16 @@ std::string config_template(const Json& config) {
   if (it->is_string()) return it->get<std::string>();
   if (!it->is_array()) return {};
   for (const Json& entry : *it) {
-    if (entry.is_object() && entry.value("name", Json()) == "default" && entry.value("template", Json()).is_string()) {
+    if (entry.is_object() && entry.value("name", Json()) == "default" &&
+        entry.value("template", Json()).is_string()) {
       return entry["template"];
     }
   }
   return {};
 }
 
-Status set_token(std::optional<int32_t>& id, const TokenizerParts& parts, const std::string& token, const char* key,
-                 const std::string& where) {
+Status set_token(std::optional<int32_t>& id, const TokenizerParts& parts, const std::string& token,
+                 const char* key, const std::string& where) {
   if (token.empty()) return Ok{};
   for (const VocabEntry& name : parts.names) {
     if (name.token == token) id = name.id;
@@ -138,8 +141,10 @@ Status read_config(const std::string& folder, TokenizerParts& parts) {
   if (is_file(path)) {
     INVAR_TRY(const Json config, read_json_file(path));
     if (!config.is_object()) return error("{}: expected an object", path);
-    INVAR_RETURN_IF_ERROR(set_token(parts.bos_id, parts, config_token(config, "bos_token"), "bos_token", path));
-    INVAR_RETURN_IF_ERROR(set_token(parts.eos_id, parts, config_token(config, "eos_token"), "eos_token", path));
+    INVAR_RETURN_IF_ERROR(
+        set_token(parts.bos_id, parts, config_token(config, "bos_token"), "bos_token", path));
+    INVAR_RETURN_IF_ERROR(
+        set_token(parts.eos_id, parts, config_token(config, "eos_token"), "eos_token", path));
     parts.chat_template = config_template(config);
   }
   const std::string jinja = folder + "/chat_template.jinja";

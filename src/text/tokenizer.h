@@ -27,7 +27,8 @@ namespace invar {
 
 struct EncodeOptions {
   bool add_special_tokens = true;  // what the post-processor puts around a text, a bos for example
-  bool parse_special = false;      // special tokens written in the text become their ids; for templates, not for users
+  bool parse_special =
+      false;  // special tokens written in the text become their ids; for templates, not for users
 };
 
 struct DecodeOptions {
@@ -35,10 +36,10 @@ struct DecodeOptions {
 };
 
 struct Token {
-  std::string text;        // as the decoder sees it; empty for an id that names no token
-  std::string bytes;       // what it stands for in the middle of a text
+  std::string text;   // as the decoder sees it; empty for an id that names no token
+  std::string bytes;  // what it stands for in the middle of a text
   bool defined = false;
-  bool special = false;    // left out by skip_special_tokens
+  bool special = false;  // left out by skip_special_tokens
 };
 
 // What a loader puts together.
@@ -63,9 +64,9 @@ class Tokenizer {
 
   explicit Tokenizer(TokenizerParts parts);
 
-  // The ids of `utf8`. O(n log n) in its length, also for one word without spaces. Errors: `utf8` is longer than
-  // kEncodeBytesMax; is not well-formed UTF-8 (names the first wrong byte); has a character that the vocabulary cannot
-  // spell although it promises an unk token; a regex of the tokenizer gives up.
+  // The ids of `utf8`. O(n log n) in its length, also for one word without spaces. Errors: `utf8` is longer
+  // than kEncodeBytesMax; is not well-formed UTF-8 (names the first wrong byte); has a character that the
+  // vocabulary cannot spell although it promises an unk token; a regex of the tokenizer gives up.
   Result<std::vector<int32_t>> encode(std::string_view utf8, const EncodeOptions& options = {}) const;
 
   // The text of the ids: well-formed UTF-8, U+FFFD where the bytes are not. Ids that name no token are left out.
@@ -93,9 +94,9 @@ class Tokenizer {
   StringIndex names_;
 };
 
-// From a folder with tokenizer.json (and tokenizer_config.json for bos, eos and the chat template, which may also be a
-// file chat_template.jinja), a tokenizer.json itself, or a .gguf file. Errors: a file that cannot be read or does not
-// hold what it should; a part of a tokenizer that is not supported, by name.
+// From a folder with tokenizer.json (and tokenizer_config.json for bos, eos and the chat template, which may
+// also be a file chat_template.jinja), a tokenizer.json itself, or a .gguf file. Errors: a file that cannot
+// be read or does not hold what it should; a part of a tokenizer that is not supported, by name.
 Result<Tokenizer> load_tokenizer(const std::string& path);
 
 // The text of a tokenizer.json; `where` stands for the path in messages.

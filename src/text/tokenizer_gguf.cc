@@ -1,7 +1,8 @@
 // Tokenizers of GGUF files: the keys tokenizer.ggml.*.
 //
-// Source: ggml/docs/gguf.md and llama.cpp's llama-vocab.cpp for the names of pre-tokenizers. Where llama.cpp and the
-// model's own tokenizer.json differ (normalisation, digits), we follow the tokenizer.json: the model was trained on it.
+// Source: ggml/docs/gguf.md and llama.cpp's llama-vocab.cpp for the names of pre-tokenizers. Where llama.cpp
+// and the model's own tokenizer.json differ (normalisation, digits), we follow the tokenizer.json: the model
+// was trained on it.
 
 #include <algorithm>
 
@@ -65,13 +66,14 @@ Result<PreSettings> pre_settings(const Reader& reader, const std::string& name) 
     s.normalizer.steps = {UnicodeForm{NormalForm::kNFC}};
   } else if (name == "default") {
     steps = {isolated(R"([\p{P}\$\+<=>\^~\|]+)"),
-             isolated(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))"), isolated(R"(\p{N}+)"),
-             isolated("[0-9][0-9][0-9]")};
+             isolated(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))"),
+             isolated(R"(\p{N}+)"), isolated("[0-9][0-9][0-9]")};
   } else {
-    return reader.fault("tokenizer.ggml.pre",
-                        fmt::format("the pre-tokenizer {} is not supported, only gpt-2, smollm, llama-bpe, qwen2, "
-                                    "deepseek-r1-qwen and default are; use the model's tokenizer.json",
-                                    quote(name)));
+    return reader.fault(
+        "tokenizer.ggml.pre",
+        fmt::format("the pre-tokenizer {} is not supported, only gpt-2, smollm, llama-bpe, qwen2, "
+                    "deepseek-r1-qwen and default are; use the model's tokenizer.json",
+                    quote(name)));
   }
   return s;
 }
@@ -80,9 +82,11 @@ Result<PreSettings> pre_settings(const Reader& reader, const std::string& name) 
 Result<std::vector<SpmPiece>> read_tokens(const Reader& reader, TokenizerParts& parts) {
   INVAR_TRY(const auto* texts, reader.strings("tokenizer.ggml.tokens"));
   const auto* types = reader.file.find_ints("tokenizer.ggml.token_type");
-  if (texts->empty() || texts->size() > kTokensMax) return reader.fault("tokenizer.ggml.tokens", "1 to 2^24 expected");
+  if (texts->empty() || texts->size() > kTokensMax)
+    return reader.fault("tokenizer.ggml.tokens", "1 to 2^24 expected");
   if (!types || types->size() != texts->size()) {
-    return reader.fault("tokenizer.ggml.token_type", fmt::format("expected an array of {} integers", texts->size()));
+    return reader.fault("tokenizer.ggml.token_type",
+                        fmt::format("expected an array of {} integers", texts->size()));
   }
   std::vector<SpmPiece> pieces;
   for (size_t i = 0; i < texts->size(); ++i) {
@@ -91,7 +95,8 @@ Result<std::vector<SpmPiece>> read_tokens(const Reader& reader, TokenizerParts& 
       return reader.fault("tokenizer.ggml.tokens", fmt::format("token {} is not UTF-8: {}", i, quote(text)));
     }
     if ((*types)[i] < 1 || (*types)[i] > 6) {
-      return reader.fault("tokenizer.ggml.token_type", fmt::format("token {} has the type {}", i, (*types)[i]));
+      return reader.fault("tokenizer.ggml.token_type",
+                          fmt::format("token {} has the type {}", i, (*types)[i]));
     }
     const auto type = static_cast<PieceType>((*types)[i]);
     const bool control = type == PieceType::kControl;
@@ -105,7 +110,8 @@ Result<std::vector<SpmPiece>> read_tokens(const Reader& reader, TokenizerParts& 
   return pieces;
 }
 
-Status read_bpe(const Reader& reader, const std::vector<SpmPiece>& pieces, PreSettings& pre, TokenizerParts& parts) {
+Status read_bpe(const Reader& reader, const std::vector<SpmPiece>& pieces, PreSettings& pre,
+                TokenizerParts& parts) {
   const std::string* name = reader.file.find_string("tokenizer.ggml.pre");
   INVAR_TRY(pre, pre_settings(reader, name ? *name : "default"));
   parts.normalizer = pre.normalizer;
@@ -129,7 +135,8 @@ Status read_bpe(const Reader& reader, const std::vector<SpmPiece>& pieces, PreSe
     // The left part may itself start with a space in some vocabularies, as in llama.cpp.
     const size_t space = merge.find(' ', 1);
     if (space == merge.npos || find_invalid_utf8(merge) != merge.npos) {
-      return reader.fault("tokenizer.ggml.merges", fmt::format("merge {} is not \"left right\": {}", i, quote(merge)));
+      return reader.fault("tokenizer.ggml.merges",
+                          fmt::format("merge {} is not \"left right\": {}", i, quote(merge)));
     }
     config.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
   }
@@ -143,7 +150,8 @@ Status read_bpe(const Reader& reader, const std::vector<SpmPiece>& pieces, PreSe
 Status read_spm(const Reader& reader, std::vector<SpmPiece>& pieces, TokenizerParts& parts) {
   const auto* scores = reader.file.find_floats("tokenizer.ggml.scores");
   if (!scores || scores->size() != pieces.size()) {
-    return reader.fault("tokenizer.ggml.scores", fmt::format("expected an array of {} floats", pieces.size()));
+    return reader.fault("tokenizer.ggml.scores",
+                        fmt::format("expected an array of {} floats", pieces.size()));
   }
   for (const char* key : {"tokenizer.ggml.remove_extra_whitespaces", "tokenizer.ggml.add_space_suffix"}) {
     if (reader.flag(key, false)) return reader.fault(key, "true is not supported");
@@ -155,7 +163,8 @@ Status read_spm(const Reader& reader, std::vector<SpmPiece>& pieces, TokenizerPa
   const bool prefix = reader.flag("tokenizer.ggml.add_space_prefix", true);
   if (prefix) parts.normalizer.steps.push_back(Prepend{kMetaspaceMark});
   parts.normalizer.steps.push_back(Replace{TextPattern(std::string(" ")), kMetaspaceMark});
-  parts.decoder.steps = {ReplaceDecode{TextPattern(std::string(kMetaspaceMark)), " "}, ByteFallbackDecode{}, Fuse{}};
+  parts.decoder.steps = {ReplaceDecode{TextPattern(std::string(kMetaspaceMark)), " "}, ByteFallbackDecode{},
+                         Fuse{}};
   if (prefix) parts.decoder.steps.push_back(StripDecode{" ", 1, 0});
   return Ok{};
 }
@@ -175,11 +184,13 @@ Result<TokenizerParts> tokenizer_from_gguf(const GgufFile& file) {
     INVAR_RETURN_IF_ERROR(read_spm(reader, pieces, parts));
     pre.add_bos = true;
   } else {
-    return reader.fault("tokenizer.ggml.model", fmt::format("{} is not supported, only gpt2 and llama are", quote(*model)));
+    return reader.fault("tokenizer.ggml.model",
+                        fmt::format("{} is not supported, only gpt2 and llama are", quote(*model)));
   }
   INVAR_TRY(parts.bos_id, reader.id("tokenizer.ggml.bos_token_id", pieces.size()));
   INVAR_TRY(parts.eos_id, reader.id("tokenizer.ggml.eos_token_id", pieces.size()));
-  if (reader.flag("tokenizer.ggml.add_bos_token", pre.add_bos) && parts.bos_id) parts.prefix_ids = {*parts.bos_id};
+  if (reader.flag("tokenizer.ggml.add_bos_token", pre.add_bos) && parts.bos_id)
+    parts.prefix_ids = {*parts.bos_id};
   if (reader.flag("tokenizer.ggml.add_eos_token", false) && parts.eos_id) parts.suffix_ids = {*parts.eos_id};
   if (const std::string* text = file.find_string("tokenizer.chat_template")) parts.chat_template = *text;
   return parts;

@@ -59,9 +59,11 @@ Result<std::pair<std::string, std::string>> parse_merge(const Json& merge, const
 
 Status check_model_settings(const JsonObject& model) {
   INVAR_TRY(const std::string type, model.get_string("type", "BPE"));
-  if (type != "BPE") return error("{}: the model {} is not supported, only BPE is", model.where(), quote(type));
+  if (type != "BPE")
+    return error("{}: the model {} is not supported, only BPE is", model.where(), quote(type));
   INVAR_TRY(const double dropout, model.get_number("dropout", 0, 1, 0));
-  if (dropout != 0) return error("{}: dropout {} would make encoding random; set it to null", model.where(), dropout);
+  if (dropout != 0)
+    return error("{}: dropout {} would make encoding random; set it to null", model.where(), dropout);
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     INVAR_TRY(const std::string value, model.get_string(key, ""));
     if (!value.empty()) return error("{}: {} is not supported", model.where(), key);
@@ -132,11 +134,12 @@ class AddedTokenReader {
     INVAR_TRY(ParsedAddedToken parsed, parse_added_token(json, where));
     AddedToken& token = parsed.token;
     int32_t id = vocab_.find(token.content);
-    if (!seen_.insert(token.content).second) return error("{}: {} is listed twice", where, quote(token.content));
+    if (!seen_.insert(token.content).second)
+      return error("{}: {} is listed twice", where, quote(token.content));
     if (id < 0) id = next_id_++;
     if (id != token.id) {
-      return error("{}: {} has the id {}, but its place in the file gives it {}", where, quote(token.content), token.id,
-                   id);
+      return error("{}: {} has the id {}, but its place in the file gives it {}", where, quote(token.content),
+                   token.id, id);
     }
     return record(parsed, where);
   }
@@ -147,13 +150,15 @@ class AddedTokenReader {
     AddedToken searched = token;
     if (parsed.normalized) {
       INVAR_TRY(searched.content, parts_.normalizer.apply(token.content, kAddedTokenBytesMax));
-      if (searched.content.empty()) return error("{}: {} is empty after normalisation", where, quote(token.content));
+      if (searched.content.empty())
+        return error("{}: {} is empty after normalisation", where, quote(token.content));
     }
     auto& tokens = parts_.tokens;
     if (static_cast<size_t>(token.id) >= tokens.size()) tokens.resize(static_cast<size_t>(token.id) + 1);
     Token& entry = tokens[static_cast<size_t>(token.id)];
     if (entry.defined && entry.text != token.content) {
-      return error("{}: {} and {} have the same id {}", where, quote(entry.text), quote(token.content), token.id);
+      return error("{}: {} and {} have the same id {}", where, quote(entry.text), quote(token.content),
+                   token.id);
     }
     entry.text = searched.content;
     entry.defined = true;
@@ -212,8 +217,8 @@ Status add_bert(const JsonObject& processor, TokenizerParts& parts) {
   for (int i = 0; i < 2; ++i) {
     const char* key = i == 0 ? "cls" : "sep";
     const Json* pair = processor.find(key);
-    if (!pair || !pair->is_array() || pair->size() != 2 || !(*pair)[1].is_number_integer() || (*pair)[1] < 0 ||
-        (*pair)[1] > kIdMax) {
+    if (!pair || !pair->is_array() || pair->size() != 2 || !(*pair)[1].is_number_integer() ||
+        (*pair)[1] < 0 || (*pair)[1] > kIdMax) {
       return processor.mismatch(key, "[token, id]");
     }
     ids[i] = (*pair)[1].get<int32_t>();
@@ -232,7 +237,8 @@ Status add_post_processor(const Json& json, const std::string& where, TokenizerP
   if (type == "RobertaProcessing" || type == "BertProcessing") return add_bert(processor, parts);
   if (type != "Sequence") return error("{}: the post-processor {} is not supported", where, quote(type));
   const Json* list = processor.find("processors");
-  if (!list || !list->is_array() || list->size() > 16) return processor.mismatch("processors", "an array of up to 16");
+  if (!list || !list->is_array() || list->size() > 16)
+    return processor.mismatch("processors", "an array of up to 16");
   for (size_t i = 0; i < list->size(); ++i) {
     INVAR_RETURN_IF_ERROR(add_post_processor((*list)[i], fmt::format("{}[{}]", where, i), parts));
   }
@@ -249,7 +255,8 @@ Result<TokenizerParts> parse_tokenizer_json(std::string_view text, const std::st
 
   TokenizerParts parts;
   INVAR_TRY(parts.normalizer, parse_normalizer(member(json, "normalizer"), where + ": normalizer"));
-  INVAR_TRY(ParsedPreTokenizer pre, parse_pre_tokenizer(member(json, "pre_tokenizer"), where + ": pre_tokenizer"));
+  INVAR_TRY(ParsedPreTokenizer pre,
+            parse_pre_tokenizer(member(json, "pre_tokenizer"), where + ": pre_tokenizer"));
   parts.pre_tokenizer = std::move(pre.chain);
   INVAR_TRY(parts.decoder, parse_decoder(member(json, "decoder"), where + ": decoder"));
 
@@ -270,7 +277,8 @@ Result<TokenizerParts> parse_tokenizer_json(std::string_view text, const std::st
   for (size_t i = 0; i < added.size(); ++i) {
     INVAR_RETURN_IF_ERROR(reader.add(added[i], fmt::format("{}: added_tokens[{}]", where, i)));
   }
-  INVAR_RETURN_IF_ERROR(add_post_processor(member(json, "post_processor"), where + ": post_processor", parts));
+  INVAR_RETURN_IF_ERROR(
+      add_post_processor(member(json, "post_processor"), where + ": post_processor", parts));
   for (const auto* ids : {&parts.prefix_ids, &parts.suffix_ids}) {
     for (int32_t id : *ids) {
       if (static_cast<size_t>(id) >= parts.tokens.size()) {

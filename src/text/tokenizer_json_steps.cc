@@ -7,8 +7,8 @@ namespace {
 
 constexpr size_t kStepsMax = 64;
 
-// Calls parse(JsonObject) on the steps of a chain: none for null, those inside for a Sequence (however nested), else the
-// one. `list` is the key of a Sequence's steps.
+// Calls parse(JsonObject) on the steps of a chain: none for null, those inside for a Sequence (however
+// nested), else the one. `list` is the key of a Sequence's steps.
 template <class Parse>
 Status for_each_step(const Json& json, const std::string& where, const char* list, Parse parse) {
   if (json.is_null()) return Ok{};
@@ -86,7 +86,8 @@ Result<Metaspace> parse_metaspace(const JsonObject& object) {
   } else {
     return object.mismatch("prepend_scheme", "first, always or never");
   }
-  if (!prefix && scheme != "never") return object.mismatch("add_prefix_space", "true, as prepend_scheme has it");
+  if (!prefix && scheme != "never")
+    return object.mismatch("add_prefix_space", "true, as prepend_scheme has it");
   INVAR_TRY(step.split, object.get_bool("split", true));
   return step;
 }
@@ -176,9 +177,10 @@ Status add_decoder_step(const JsonObject& object, const std::string& type, Decod
 
 Result<Normalizer> parse_normalizer(const Json& json, const std::string& where) {
   Normalizer normalizer;
-  INVAR_RETURN_IF_ERROR(for_each_step(json, where, "normalizers", [&](const JsonObject& object, const std::string& type) {
-    return add_normalizer_step(object, type, normalizer);
-  }));
+  INVAR_RETURN_IF_ERROR(
+      for_each_step(json, where, "normalizers", [&](const JsonObject& object, const std::string& type) {
+        return add_normalizer_step(object, type, normalizer);
+      }));
   return normalizer;
 }
 
@@ -193,9 +195,10 @@ Result<ParsedPreTokenizer> parse_pre_tokenizer(const Json& json, const std::stri
 
 Result<Decoder> parse_decoder(const Json& json, const std::string& where) {
   Decoder decoder;
-  INVAR_RETURN_IF_ERROR(for_each_step(json, where, "decoders", [&](const JsonObject& object, const std::string& type) {
-    return add_decoder_step(object, type, decoder);
-  }));
+  INVAR_RETURN_IF_ERROR(
+      for_each_step(json, where, "decoders", [&](const JsonObject& object, const std::string& type) {
+        return add_decoder_step(object, type, decoder);
+      }));
   if (json.is_null()) decoder.steps.push_back(JoinWithSpaces{});
   if (auto status = check_streamable(decoder); !status.ok()) return error("{}: {}", where, status.message());
   return decoder;

@@ -8,13 +8,15 @@
 
 namespace invar {
 
-// Each takes the value under its key, which may be null. Errors: a type or setting we do not support, by name and place.
+// Each takes the value under its key, which may be null. Errors: a type or setting we do not support, by name
+// and place.
 Result<Normalizer> parse_normalizer(const Json& json, const std::string& where);
 Result<Decoder> parse_decoder(const Json& json, const std::string& where);
 
 struct ParsedPreTokenizer {
   PreTokenizer chain;
-  bool byte_level = false;  // the pieces are then spelled in byte characters: the vocabulary's, not the text's
+  bool byte_level =
+      false;  // the pieces are then spelled in byte characters: the vocabulary's, not the text's
 };
 Result<ParsedPreTokenizer> parse_pre_tokenizer(const Json& json, const std::string& where);
 

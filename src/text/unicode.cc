@@ -39,8 +39,10 @@ const Range* find_range(const Range (&ranges)[n], char32_t c) {
 void decompose(char32_t c, utf8proc_option_t options, std::vector<utf8proc_int32_t>& out) {
   utf8proc_int32_t buffer[32];
   int boundary = 0;
-  const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), buffer, std::size(buffer), options, &boundary);
-  INVAR_CHECK(n >= 0 && n <= static_cast<utf8proc_ssize_t>(std::size(buffer)), "U+{:04X} gives {}", uint32_t(c), n);
+  const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), buffer, std::size(buffer), options,
+                                         &boundary);
+  INVAR_CHECK(n >= 0 && n <= static_cast<utf8proc_ssize_t>(std::size(buffer)), "U+{:04X} gives {}",
+              uint32_t(c), n);
   out.insert(out.end(), buffer, buffer + n);
 }
 
@@ -66,7 +68,8 @@ void flush(std::vector<utf8proc_int32_t>& text, bool compose, std::string& out) 
   order_marks(text);
   auto n = static_cast<utf8proc_ssize_t>(text.size());
   if (compose) {
-    n = utf8proc_normalize_utf32(text.data(), n, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+    n = utf8proc_normalize_utf32(text.data(), n,
+                                 static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
     INVAR_CHECK(n >= 0, "utf8proc_normalize_utf32 gives {}", n);
   }
   for (utf8proc_ssize_t i = 0; i < n; ++i) append_utf8(out, static_cast<char32_t>(text[i]));
@@ -85,7 +88,8 @@ CharClassTable::CharClassTable() {
     page.fill(0);
     for (char32_t c = static_cast<char32_t>(block * 128); c < (block + 1) * 128; ++c) {
       while (next < std::size(kClassRanges) && kClassRanges[next].last < c) ++next;
-      if (next < std::size(kClassRanges) && kClassRanges[next].first <= c) page[c & 127] = kClassRanges[next].bits;
+      if (next < std::size(kClassRanges) && kClassRanges[next].first <= c)
+        page[c & 127] = kClassRanges[next].bits;
     }
     size_t same = 0;
     while (pages_[same] != page) ++same;
@@ -121,13 +125,15 @@ std::string normalize(std::string_view text, NormalForm form) {
   for (size_t at = 0; at < text.size();) {
     const CodePoint c = read_code_point(text, at);
     at += c.bytes;
-    if (c.value < 0x80 && pending.empty() && (at == text.size() || static_cast<unsigned char>(text[at]) < 0x80)) {
+    if (c.value < 0x80 && pending.empty() &&
+        (at == text.size() || static_cast<unsigned char>(text[at]) < 0x80)) {
       out += static_cast<char>(c.value);  // nothing can compose with it
     } else if (find_range(kNormalizerInert, c.value)) {
       flush(pending, compose, out);
       append_utf8(out, c.value);
     } else {
-      if (c.value < 0x80) flush(pending, compose, out);  // an ASCII character never composes with what is before it
+      if (c.value < 0x80)
+        flush(pending, compose, out);  // an ASCII character never composes with what is before it
       decompose(c.value, options, pending);
     }
   }

@@ -40,13 +40,14 @@ void append_lowercase(std::string& out, char32_t c);
 
 enum class NormalForm { kNFC, kNFD, kNFKC, kNFKD };
 
-// `text` (well-formed UTF-8) in the given form, as `tokenizers` computes it: code points assigned after Unicode 9.0 stay
-// as they are and separate what is around them. O(n log n), also for long runs of combining marks.
+// `text` (well-formed UTF-8) in the given form, as `tokenizers` computes it: code points assigned after
+// Unicode 9.0 stay as they are and separate what is around them. O(n log n), also for long runs of combining
+// marks.
 std::string normalize(std::string_view text, NormalForm form);
 
-// A copy of `text` of the same byte length for matching with PCRE2 10.42 (Unicode 14.0): each code point whose category
-// Oniguruma 6.9.10 (Unicode 16.0) sees differently is replaced by one of that category and length. Empty when nothing
-// had to be replaced.
+// A copy of `text` of the same byte length for matching with PCRE2 10.42 (Unicode 14.0): each code point
+// whose category Oniguruma 6.9.10 (Unicode 16.0) sees differently is replaced by one of that category and
+// length. Empty when nothing had to be replaced.
 std::string regex_subject(std::string_view text);
 
 }  // namespace invar

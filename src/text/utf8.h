@@ -49,7 +49,8 @@ struct Utf8Scan {
   enum Kind { kValid, kInvalid, kIncomplete } kind;
   uint32_t bytes;  // of the code point, of the maximal invalid subpart, or of the incomplete tail
 };
-// One step of the replacement that Unicode recommends (maximal subparts, chapter 3.9), as Rust's from_utf8_lossy does it.
+// One step of the replacement that Unicode recommends (maximal subparts, chapter 3.9), as Rust's
+// from_utf8_lossy does it.
 Utf8Scan scan_utf8(std::string_view bytes);
 
 constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
