@@ -59,7 +59,7 @@ Result<std::vector<Match>> find_all(const TextPattern& pattern, std::string_view
   return matches;
 }
 
-Result<std::string> Normalizer::apply(std::string_view text, size_t bytes_max) const {
+Result<std::string> Normalizer::apply(std::string_view text, size_t bytes_max, bool* starts_input) const {
   std::string current(text);
   for (const NormalizerStep& step : steps) {
     if (const auto* form = std::get_if<UnicodeForm>(&step)) {
@@ -69,7 +69,9 @@ Result<std::string> Normalizer::apply(std::string_view text, size_t bytes_max) c
     } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
       if (!current.empty()) current.insert(0, prepend->content);
     } else if (const auto* sides = std::get_if<StripSpace>(&step)) {
-      current = std::string(strip(current, *sides));
+      const std::string_view stripped = strip(current, *sides);
+      if (starts_input && stripped.data() != current.data()) *starts_input = false;
+      current = std::string(stripped);
     } else {
       INVAR_TRY(current, replace(std::get<Replace>(step), current, bytes_max));
     }

@@ -40,9 +40,10 @@ using NormalizerStep = std::variant<UnicodeForm, Lowercase, Prepend, Replace, St
 struct Normalizer {
   std::vector<NormalizerStep> steps;
 
-  // The normalised text. `text` is well-formed UTF-8. Errors: those of Regex::find_all; the result is longer than
-  // `bytes_max` (a Replace that multiplies the text).
-  Result<std::string> apply(std::string_view text, size_t bytes_max) const;
+  // The normalised text. `text` is well-formed UTF-8. `starts_input`, where given, becomes false when the start of the
+  // text was stripped off: what is left is then not the start of the input (the Metaspace pre-tokenizer asks).
+  // Errors: those of Regex::find_all; the result is longer than `bytes_max` (a Replace that multiplies the text).
+  Result<std::string> apply(std::string_view text, size_t bytes_max, bool* starts_input = nullptr) const;
 };
 
 }  // namespace invar

@@ -40,7 +40,7 @@ Status Tokenizer::encode_segment(std::string_view text, bool starts_input, bool 
                                  Work& work) const {
   std::string normalized;
   if (!parts_.normalizer.steps.empty()) {
-    INVAR_TRY(normalized, parts_.normalizer.apply(text, kNormalizedBytesMax));
+    INVAR_TRY(normalized, parts_.normalizer.apply(text, kNormalizedBytesMax, &starts_input));
     text = normalized;
   }
   if (parts_.added_normalized.empty()) return encode_normalized(text, starts_input, work);

@@ -219,7 +219,7 @@ def characters(vocab, special, normalizer, pre=None, byte_tokens=True, **model):
     trainer = trainers.BpeTrainer(
         vocab_size=vocab, special_tokens=special + bytes_, show_progress=False, limit_alphabet=90
     )
-    split = [piece for text in corpus() for piece in text.split(" ")]
+    split = [piece + " " for text in corpus() for piece in text.split(" ")]
     tok.train_from_iterator(split, trainer)
     data = tok.to_str()
     import json
