@@ -19,7 +19,7 @@ function(invar_library folder)
   list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cc$")
   set(main_source ${CMAKE_SOURCE_DIR}/src/${folder}/main.cc)
   if(ARG_EXECUTABLE)
-    list(REMOVE_ITEM sources ${main_source})
+    list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
   endif()
 
   set(target invar_${folder})
