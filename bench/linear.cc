@@ -49,8 +49,9 @@ double now(int threads) {
 
 // Runs body once to warm up, then until `budget_s` is spent, 5 times at least.
 // After each run `between` is called, not timed.
-Time measure(int threads, double budget_s, const std::function<void()>& body,
-             const std::function<void()>& between = [] {}) {
+Time measure(
+    int threads, double budget_s, const std::function<void()>& body,
+    const std::function<void()>& between = [] {}) {
   body();
   std::vector<double> times;
   for (double spent = 0; spent < budget_s || times.size() < 5; spent += times.back()) {
@@ -138,8 +139,9 @@ void bench(const Options& options, Queue& queue, double read, int64_t rows) {
     const double flop = bytes * static_cast<double>(rows);
     const double us = 1e6 / static_cast<double>(count);
     std::printf("%-5s %-10s %dt %4ld x [%5ld, %4ld] %9.1f us %6.1f GB/s %6.1f GFLOP/s",
-                profile_name(queue.profile()).data(), tier_name(queue.tier()).data(), queue.pool().threads(), rows,
-                shape.n, shape.k, time.median_s * us, bytes / time.median_s * 1e-9, flop / time.median_s * 1e-9);
+                profile_name(queue.profile()).data(), tier_name(queue.tier()).data(), queue.pool().threads(),
+                rows, shape.n, shape.k, time.median_s * us, bytes / time.median_s * 1e-9,
+                flop / time.median_s * 1e-9);
     std::printf(" | best %9.1f us: read %3.0f%% flop %3.0f%%\n", time.best_s * us,
                 bytes / time.best_s / read * 100, flop / time.best_s / peak * 100);
   }
@@ -166,11 +168,16 @@ Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
-    if (word == "--quick") options.quick = true;
-    else if (parse_profile(word)) options.profile = parse_profile(word);
-    else if (parse_tier(word)) options.tier = parse_tier(word);
-    else if (options.threads == 0) options.threads = std::atoi(argv[i]);
-    else options.rows = std::atoi(argv[i]);
+    if (word == "--quick")
+      options.quick = true;
+    else if (parse_profile(word))
+      options.profile = parse_profile(word);
+    else if (parse_tier(word))
+      options.tier = parse_tier(word);
+    else if (options.threads == 0)
+      options.threads = std::atoi(argv[i]);
+    else
+      options.rows = std::atoi(argv[i]);
   }
   return options;
 }

@@ -26,9 +26,8 @@ std::string check_message(fmt::format_string<Args...> format, Args&&... args) {
 }  // namespace invar
 
 // INVAR_CHECK(rows >= 0, "rows = {}", rows): say both values in the message.
-#define INVAR_CHECK(condition, ...)                                              \
-  do {                                                                           \
-    if (!(condition)) [[unlikely]]                                               \
-      ::invar::check_failed(__FILE__, __LINE__, #condition,                      \
-                            ::invar::check_message(__VA_ARGS__));                \
+#define INVAR_CHECK(condition, ...)                                                               \
+  do {                                                                                            \
+    if (!(condition)) [[unlikely]]                                                                \
+      ::invar::check_failed(__FILE__, __LINE__, #condition, ::invar::check_message(__VA_ARGS__)); \
   } while (false)

@@ -62,14 +62,14 @@ using Status = Result<Ok>;
   INVAR_TRY_IMPL(declaration, expression, INVAR_TRY_CAT(result_, __LINE__))
 #define INVAR_TRY_CAT(a, b) INVAR_TRY_CAT2(a, b)
 #define INVAR_TRY_CAT2(a, b) a##b
-#define INVAR_TRY_IMPL(declaration, expression, name)         \
-  auto name = (expression);                                   \
-  if (!name.ok()) return std::move(name).take_error();        \
+#define INVAR_TRY_IMPL(declaration, expression, name)  \
+  auto name = (expression);                            \
+  if (!name.ok()) return std::move(name).take_error(); \
   declaration = std::move(name).value()
 
 // INVAR_RETURN_IF_ERROR(write(path)): for a Status.
-#define INVAR_RETURN_IF_ERROR(expression)                                 \
-  do {                                                                    \
-    auto status_ = (expression);                                          \
-    if (!status_.ok()) return std::move(status_).take_error();            \
+#define INVAR_RETURN_IF_ERROR(expression)                      \
+  do {                                                         \
+    auto status_ = (expression);                               \
+    if (!status_.ok()) return std::move(status_).take_error(); \
   } while (false)

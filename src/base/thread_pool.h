@@ -27,9 +27,12 @@ class ThreadPool {
   void parallel_for(int64_t items, const Body& body) {
     if (items <= 0) return;
     if (workers_.empty() || items == 1) return body(int64_t{0}, items, 0);
-    run(items, [](const void* context, int64_t begin, int64_t end, int share) {
-      (*static_cast<const Body*>(context))(begin, end, share);
-    }, &body);
+    run(
+        items,
+        [](const void* context, int64_t begin, int64_t end, int share) {
+          (*static_cast<const Body*>(context))(begin, end, share);
+        },
+        &body);
   }
 
   // The first item of a share; share_begin(items, shares, shares) == items.

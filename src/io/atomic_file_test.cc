@@ -128,7 +128,8 @@ TEST_F(MappedFileTest, BytesAreTheFile) {
 }
 
 TEST_F(MappedFileTest, WhatCannotBeMappedIsNamed) {
-  EXPECT_EQ(MappedFile::open(path("none")).message(), path("none") + ": cannot open: No such file or directory");
+  EXPECT_EQ(MappedFile::open(path("none")).message(),
+            path("none") + ": cannot open: No such file or directory");
   EXPECT_EQ(MappedFile::open(folder_).message(), folder_ + ": expected a file, found a folder");
   std::ofstream(path("empty")).flush();
   EXPECT_EQ(MappedFile::open(path("empty")).message(), path("empty") + ": the file is empty");
@@ -138,7 +139,8 @@ TEST_F(MappedFileTest, WhatCannotBeMappedIsNamed) {
   ASSERT_TRUE(write_file_atomically(path("secret"), "x").ok());
   fs::permissions(path("secret"), fs::perms::none);
   if (::geteuid() != 0) {  // root reads everything
-    EXPECT_EQ(MappedFile::open(path("secret")).message(), path("secret") + ": cannot open: Permission denied");
+    EXPECT_EQ(MappedFile::open(path("secret")).message(),
+              path("secret") + ": cannot open: Permission denied");
   }
 }
 

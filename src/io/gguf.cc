@@ -38,8 +38,8 @@ class Cursor {
   Result<std::string> read_string(const char* what, uint64_t bytes_max) {
     INVAR_TRY(const uint64_t size, read<uint64_t>(what));
     if (size > bytes_max && size <= left()) {
-      return error("{}: byte {}: expected a {} of at most {} bytes, found {}", path_, position_, what, bytes_max,
-                   size);
+      return error("{}: byte {}: expected a {} of at most {} bytes, found {}", path_, position_, what,
+                   bytes_max, size);
     }
     if (left() < size) return ends(what, size);
     std::string text(reinterpret_cast<const char*>(bytes_.data() + position_), size);
@@ -86,8 +86,8 @@ Result<bool> read_bool(Cursor& cursor, const std::string& path) {
 template <class T, class Out>
 Result<GgufValue> read_array_of(Cursor& cursor, GgufType element, uint64_t count, const std::string& path) {
   if (count > cursor.left() / sizeof(T)) {
-    return error("{}: byte {}: expected an array of {} {} values, found the end of the file ({} bytes left)", path,
-                 cursor.position(), count, gguf_type_name(element), cursor.left());
+    return error("{}: byte {}: expected an array of {} {} values, found the end of the file ({} bytes left)",
+                 path, cursor.position(), count, gguf_type_name(element), cursor.left());
   }
   std::vector<Out> values(count);
   for (Out& out : values) {
@@ -105,8 +105,8 @@ Result<GgufValue> read_array_of(Cursor& cursor, GgufType element, uint64_t count
 
 Result<GgufValue> read_string_array(Cursor& cursor, uint64_t count, const std::string& path) {
   if (count > cursor.left() / sizeof(uint64_t)) {  // each has a length of 8 bytes
-    return error("{}: byte {}: expected an array of {} strings, found the end of the file ({} bytes left)", path,
-                 cursor.position(), count, cursor.left());
+    return error("{}: byte {}: expected an array of {} strings, found the end of the file ({} bytes left)",
+                 path, cursor.position(), count, cursor.left());
   }
   std::vector<std::string> values;
   values.reserve(count);
@@ -119,8 +119,8 @@ Result<GgufValue> read_string_array(Cursor& cursor, uint64_t count, const std::s
 
 Result<GgufValue> read_bool_array(Cursor& cursor, uint64_t count, const std::string& path) {
   if (count > cursor.left()) {
-    return error("{}: byte {}: expected an array of {} bools, found the end of the file ({} bytes left)", path,
-                 cursor.position(), count, cursor.left());
+    return error("{}: byte {}: expected an array of {} bools, found the end of the file ({} bytes left)",
+                 path, cursor.position(), count, cursor.left());
   }
   std::vector<int64_t> values(count);
   for (int64_t& out : values) {
@@ -180,12 +180,22 @@ Result<GgufValue> read_value(Cursor& cursor, const std::string& path) {
 
 Result<GgmlType> ggml_type(uint32_t type, const std::string& path, std::string_view tensor) {
   switch (static_cast<GgmlType>(type)) {
-    case GgmlType::kF32: case GgmlType::kF16: case GgmlType::kBF16: case GgmlType::kQ4_0:
-    case GgmlType::kQ4_1: case GgmlType::kQ5_0: case GgmlType::kQ5_1: case GgmlType::kQ8_0:
-    case GgmlType::kQ4_K: case GgmlType::kQ5_K: case GgmlType::kQ6_K: return static_cast<GgmlType>(type);
+    case GgmlType::kF32:
+    case GgmlType::kF16:
+    case GgmlType::kBF16:
+    case GgmlType::kQ4_0:
+    case GgmlType::kQ4_1:
+    case GgmlType::kQ5_0:
+    case GgmlType::kQ5_1:
+    case GgmlType::kQ8_0:
+    case GgmlType::kQ4_K:
+    case GgmlType::kQ5_K:
+    case GgmlType::kQ6_K: return static_cast<GgmlType>(type);
   }
-  return error("{}: tensor {}: expected type F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K, "
-               "found ggml type {}; convert the model to one of these", path, quote(tensor), type);
+  return error(
+      "{}: tensor {}: expected type F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K, "
+      "found ggml type {}; convert the model to one of these",
+      path, quote(tensor), type);
 }
 
 struct TensorInfo {
@@ -208,8 +218,8 @@ Result<TensorInfo> read_tensor_info(Cursor& cursor, const std::string& path) {
     INVAR_TRY(const uint64_t dim, cursor.read<uint64_t>("tensor dimension"));
     // 2^56 elements keep every later product (bytes, offsets) inside 64 bits.
     if (dim == 0 || dim > (uint64_t{1} << 56) / elements) {
-      return error("{}: tensor {}: dimension {} is {}: expected 1 or more, and fewer than 2^56 elements", path,
-                   quote(name), i, dim);
+      return error("{}: tensor {}: dimension {} is {}: expected 1 or more, and fewer than 2^56 elements",
+                   path, quote(name), i, dim);
     }
     elements *= dim;
     info.tensor.shape[rank - 1 - i] = static_cast<int64_t>(dim);
@@ -246,8 +256,8 @@ Result<uint64_t> find_alignment(const GgufFile& file) {
   if (file.find("general.alignment") == nullptr) return uint64_t{32};
   const std::optional<uint64_t> alignment = file.find_uint("general.alignment");
   if (!alignment || !std::has_single_bit(*alignment) || *alignment > kAlignmentMax) {
-    return error("{}: general.alignment: expected a power of two up to {}, found {}", file.path(), kAlignmentMax,
-                 alignment ? std::to_string(*alignment) : "another type");
+    return error("{}: general.alignment: expected a power of two up to {}, found {}", file.path(),
+                 kAlignmentMax, alignment ? std::to_string(*alignment) : "another type");
   }
   return *alignment;
 }
@@ -255,8 +265,8 @@ Result<uint64_t> find_alignment(const GgufFile& file) {
 }  // namespace
 
 std::string_view gguf_type_name(GgufType type) {
-  constexpr std::string_view kNames[] = {"uint8",   "int8", "uint16", "int16", "uint32", "int32",  "float32",
-                                         "bool",    "string", "array", "uint64", "int64", "float64"};
+  constexpr std::string_view kNames[] = {"uint8", "int8",   "uint16", "int16",  "uint32", "int32",  "float32",
+                                         "bool",  "string", "array",  "uint64", "int64",  "float64"};
   return kNames[static_cast<uint32_t>(type)];
 }
 
@@ -302,12 +312,14 @@ Result<GgufFile> GgufFile::from_memory(std::span<const std::byte> bytes, std::st
 Status GgufFile::parse(std::span<const std::byte> bytes) {
   Cursor cursor(bytes, path_);
   INVAR_TRY(const uint32_t magic, cursor.read<uint32_t>("magic"));
-  if (magic != 0x46554747) return error("{}: expected a GGUF file, found other first bytes (0x{:08x})", path_, magic);
+  if (magic != 0x46554747)
+    return error("{}: expected a GGUF file, found other first bytes (0x{:08x})", path_, magic);
   INVAR_TRY(version_, cursor.read<uint32_t>("version"));
   if (version_ == 0x02000000 || version_ == 0x03000000) {
     return error("{}: expected a little-endian GGUF file, found a big-endian one", path_);
   }
-  if (version_ != 2 && version_ != 3) return error("{}: expected GGUF version 2 or 3, found {}", path_, version_);
+  if (version_ != 2 && version_ != 3)
+    return error("{}: expected GGUF version 2 or 3, found {}", path_, version_);
   INVAR_TRY(const uint64_t tensor_count, cursor.read<uint64_t>("tensor count"));
   INVAR_TRY(const uint64_t key_count, cursor.read<uint64_t>("key count"));
   if (tensor_count > kTensorsMax || key_count > kKeysMax) {
@@ -340,8 +352,10 @@ Status GgufFile::parse(std::span<const std::byte> bytes) {
                    quote(info.tensor.name), alignment, info.offset);
     }
     if (info.offset > data_bytes || info.bytes > data_bytes - info.offset) {
-      return error("{}: tensor {}: expected {} bytes at offset {}, found {} bytes of tensor data in all; "
-                   "the file is cut off", path_, quote(info.tensor.name), info.bytes, info.offset, data_bytes);
+      return error(
+          "{}: tensor {}: expected {} bytes at offset {}, found {} bytes of tensor data in all; "
+          "the file is cut off",
+          path_, quote(info.tensor.name), info.bytes, info.offset, data_bytes);
     }
     info.tensor.data = bytes.subspan(data_begin + info.offset, info.bytes);
   }

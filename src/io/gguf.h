@@ -21,15 +21,35 @@ namespace invar {
 
 // The numbers are the format's own.
 enum class GgufType : uint32_t {
-  kU8 = 0, kI8 = 1, kU16 = 2, kI16 = 3, kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7,
-  kString = 8, kArray = 9, kU64 = 10, kI64 = 11, kF64 = 12,
+  kU8 = 0,
+  kI8 = 1,
+  kU16 = 2,
+  kI16 = 3,
+  kU32 = 4,
+  kI32 = 5,
+  kF32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kU64 = 10,
+  kI64 = 11,
+  kF64 = 12,
 };
 std::string_view gguf_type_name(GgufType type);  // "uint32", "string", ...
 
 // Element types of tensors that we read; a file with another one is refused at opening.
 enum class GgmlType : uint32_t {
-  kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ5_0 = 6, kQ5_1 = 7, kQ8_0 = 8,
-  kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBF16 = 30,
+  kF32 = 0,
+  kF16 = 1,
+  kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
+  kQ8_0 = 8,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kBF16 = 30,
 };
 
 struct GgmlBlock {
@@ -42,7 +62,7 @@ GgmlBlock ggml_block(GgmlType type);
 struct GgufTensor {
   std::string name;
   GgmlType type;
-  std::vector<int64_t> shape;       // outermost first, as in PyTorch: [rows, columns] (the file has it reversed)
+  std::vector<int64_t> shape;  // outermost first, as in PyTorch: [rows, columns] (the file has it reversed)
   std::span<const std::byte> data;  // inside the mapping; of the size that type and shape ask for
 
   int64_t elements() const;

@@ -1,5 +1,5 @@
-// GgufBuilder: the bytes of a GGUF version 3 file, put together in memory. For tests and fuzzer seeds; it checks nothing,
-// so that it can also build files that must be refused.
+// GgufBuilder: the bytes of a GGUF version 3 file, put together in memory. For tests and fuzzer seeds; it
+// checks nothing, so that it can also build files that must be refused.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +63,8 @@ class GgufBuilder {
     return *this;
   }
   // Only the entry in the table, with any type and offset.
-  GgufBuilder& tensor_at(std::string_view name, uint32_t type, const std::vector<int64_t>& shape, uint64_t offset) {
+  GgufBuilder& tensor_at(std::string_view name, uint32_t type, const std::vector<int64_t>& shape,
+                         uint64_t offset) {
     text(tensors_, name);
     number(tensors_, static_cast<uint32_t>(shape.size()));
     for (std::size_t i = shape.size(); i-- > 0;) number(tensors_, static_cast<uint64_t>(shape[i]));

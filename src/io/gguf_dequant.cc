@@ -141,7 +141,9 @@ BlockFunction block_function(GgmlType type) {
     case GgmlType::kQ4_K: return block_q4_k;
     case GgmlType::kQ5_K: return block_q5_k;
     case GgmlType::kQ6_K: return block_q6_k;
-    case GgmlType::kF32: case GgmlType::kF16: case GgmlType::kBF16: break;
+    case GgmlType::kF32:
+    case GgmlType::kF16:
+    case GgmlType::kBF16: break;
   }
   INVAR_CHECK(false, "ggml type {}", static_cast<uint32_t>(type));
   return nullptr;
@@ -154,13 +156,15 @@ void dequantize(GgmlType type, std::span<const std::byte> blocks, std::span<floa
   if (type == GgmlType::kF16) return convert_to_f32(DType::kF16, blocks, out);
   if (type == GgmlType::kBF16) return convert_to_f32(DType::kBF16, blocks, out);
   const GgmlBlock shape = ggml_block(type);
-  const auto elements = static_cast<std::size_t>(shape.elements), bytes = static_cast<std::size_t>(shape.bytes);
+  const auto elements = static_cast<std::size_t>(shape.elements),
+             bytes = static_cast<std::size_t>(shape.bytes);
   INVAR_CHECK(out.size() % elements == 0 && out.size() / elements == blocks.size() / bytes &&
                   blocks.size() % bytes == 0,
               "{}: {} bytes, {} elements", shape.name, blocks.size(), out.size());
   const BlockFunction function = block_function(type);
   const auto* block = reinterpret_cast<const uint8_t*>(blocks.data());
-  for (std::size_t i = 0; i < out.size() / elements; ++i) function(block + i * bytes, out.data() + i * elements);
+  for (std::size_t i = 0; i < out.size() / elements; ++i)
+    function(block + i * bytes, out.data() + i * elements);
 }
 
 }  // namespace invar

@@ -14,7 +14,9 @@ std::span<const std::byte> as_bytes(const std::string& text) {
   return std::as_bytes(std::span<const char>(text.data(), text.size()));
 }
 
-Result<GgufFile> parse(const std::string& bytes) { return GgufFile::from_memory(as_bytes(bytes), "test.gguf"); }
+Result<GgufFile> parse(const std::string& bytes) {
+  return GgufFile::from_memory(as_bytes(bytes), "test.gguf");
+}
 
 // The message of a file that must be refused.
 std::string refusal(const std::string& bytes) {
@@ -26,7 +28,9 @@ std::string refusal(const std::string& bytes) {
   return file.message();
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 #define EXPECT_CONTAINS(text, part) EXPECT_PRED2(contains, text, part)
 
 GgufBuilder every_type() {
@@ -124,11 +128,13 @@ TEST(Gguf, ADifferentAlignmentIsFollowed) {
 
 TEST(Gguf, EveryShorterPrefixIsRefused) {
   GgufBuilder builder = every_type();
-  builder.tensor("w", GgmlType::kQ4_0, {2, 32}, std::string(36, 'q')).tensor("n", GgmlType::kF16, {2}, "1234");
+  builder.tensor("w", GgmlType::kQ4_0, {2, 32}, std::string(36, 'q'))
+      .tensor("n", GgmlType::kF16, {2}, "1234");
   const std::string whole = builder.bytes();
   ASSERT_TRUE(parse(whole).ok());
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    const std::string prefix(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));  // own allocation
+    const std::string prefix(whole.begin(),
+                             whole.begin() + static_cast<std::ptrdiff_t>(size));  // own allocation
     EXPECT_FALSE(parse(prefix).ok()) << "a prefix of " << size << " bytes was accepted";
   }
 }
@@ -146,9 +152,11 @@ TEST(Gguf, WrongHeadersAreRefusedByName) {
 }
 
 TEST(Gguf, CorruptKeysAndValuesAreRefusedByName) {
-  EXPECT_CONTAINS(refusal(GgufBuilder().put<uint8_t>("a", 1).put<uint8_t>("a", 2).bytes()), "\"a\" occurs twice");
+  EXPECT_CONTAINS(refusal(GgufBuilder().put<uint8_t>("a", 1).put<uint8_t>("a", 2).bytes()),
+                  "\"a\" occurs twice");
   const std::string type99("\x63\0\0\0", 4);
-  EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", type99).bytes()), "expected a value type of 0 to 12, found 99");
+  EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", type99).bytes()),
+                  "expected a value type of 0 to 12, found 99");
   const std::string bool2("\x07\0\0\0\x02", 5);
   EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", bool2).bytes()), "expected a bool of 0 or 1, found 2");
   const std::string nested("\x09\0\0\0\x09\0\0\0\x01\0\0\0\0\0\0\0", 16);
@@ -156,7 +164,8 @@ TEST(Gguf, CorruptKeysAndValuesAreRefusedByName) {
   EXPECT_CONTAINS(refusal(GgufBuilder().put_array<uint64_t>("a", {uint64_t{1} << 63}).bytes()), "below 2^63");
   // Counts and lengths far beyond the file must not be believed.
   for (const char element : {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12}) {
-    const std::string huge = std::string("\x09\0\0\0", 4) + element + std::string("\0\0\0\0\0\0\0\0\0\0\x10", 11);
+    const std::string huge =
+        std::string("\x09\0\0\0", 4) + element + std::string("\0\0\0\0\0\0\0\0\0\0\x10", 11);
     EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", huge).bytes()), "end of the file");
   }
   const std::string long_text = std::string("\x08\0\0\0", 4) + std::string(8, '\xff');
@@ -167,8 +176,10 @@ TEST(Gguf, CorruptKeysAndValuesAreRefusedByName) {
 TEST(Gguf, CorruptTensorsAreRefusedByName) {
   const uint32_t f32 = 0, q4_0 = 2;
   const auto at = [](const std::vector<int64_t>& shape, uint32_t type, uint64_t offset) {
-    return refusal(GgufBuilder().tensor("ok", GgmlType::kF32, {16}, std::string(64, 'x'))
-                       .tensor_at("w", type, shape, offset).bytes());
+    return refusal(GgufBuilder()
+                       .tensor("ok", GgmlType::kF32, {16}, std::string(64, 'x'))
+                       .tensor_at("w", type, shape, offset)
+                       .bytes());
   };
   EXPECT_CONTAINS(at({}, f32, 0), "expected 1 to 4 dimensions, found 0");
   EXPECT_CONTAINS(at({1, 1, 1, 1, 1}, f32, 0), "expected 1 to 4 dimensions, found 5");
@@ -205,7 +216,8 @@ TEST(Gguf, FlippingAnyByteNeverCrashes) {
 
 TEST(Gguf, FilesWrittenByGgufPyAreRead) {
   for (const std::string arch : {"llama", "qwen2", "qwen3"}) {
-    const Result<GgufFile> file = GgufFile::open(INVAR_SOURCE_DIR "/tests/corpus/gguf_fuzz/" + arch + ".gguf");
+    const Result<GgufFile> file =
+        GgufFile::open(INVAR_SOURCE_DIR "/tests/corpus/gguf_fuzz/" + arch + ".gguf");
     ASSERT_TRUE(file.ok()) << file.message();
     EXPECT_EQ(*file->find_string("general.architecture"), arch);
     EXPECT_EQ(file->find_uint(arch + ".embedding_length"), 32u);

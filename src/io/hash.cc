@@ -36,7 +36,8 @@ Sha256& Sha256::add_u64(uint64_t value) {
 Sha256Digest Sha256::digest() {
   Sha256Digest out;
   unsigned int size = 0;
-  INVAR_CHECK(EVP_DigestFinal_ex(state_->context, out.data(), &size) == 1 && size == out.size(), "size = {}", size);
+  INVAR_CHECK(EVP_DigestFinal_ex(state_->context, out.data(), &size) == 1 && size == out.size(), "size = {}",
+              size);
   return out;
 }
 

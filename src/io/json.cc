@@ -52,7 +52,8 @@ class Builder : public nlohmann::json_sax<Json> {
     slot_ = &it->second;
     return true;
   }
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& problem) override {
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& problem) override {
     position_ = position == 0 ? 0 : static_cast<int64_t>(position) - 1;
     return fail(parse_reason(problem.what()));
   }
@@ -119,7 +120,8 @@ std::string range(std::string_view kind, int64_t low, int64_t high) {
 // Whole numbers that fit; 3.0 is not an integer.
 std::optional<int64_t> as_int(const Json& value, int64_t low, int64_t high) {
   if (!value.is_number_integer()) return std::nullopt;
-  if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) return std::nullopt;
+  if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX))
+    return std::nullopt;
   const auto number = value.get<int64_t>();
   if (number < low || number > high) return std::nullopt;
   return number;
@@ -166,14 +168,16 @@ Result<int64_t> JsonObject::require_int(std::string_view key, int64_t low, int64
   return *number;
 }
 
-Result<int64_t> JsonObject::get_int(std::string_view key, int64_t low, int64_t high, int64_t otherwise) const {
+Result<int64_t> JsonObject::get_int(std::string_view key, int64_t low, int64_t high,
+                                    int64_t otherwise) const {
   if (!has(key)) return otherwise;
   return require_int(key, low, high);
 }
 
 Result<double> JsonObject::require_number(std::string_view key, double low, double high) const {
   const Json* value = find(key);
-  if (value == nullptr || !value->is_number() || !(value->get<double>() >= low && value->get<double>() <= high)) {
+  if (value == nullptr || !value->is_number() ||
+      !(value->get<double>() >= low && value->get<double>() <= high)) {
     return mismatch(key, fmt::format("a number of {} to {}", low, high));
   }
   return value->get<double>();
@@ -214,7 +218,8 @@ Result<std::vector<int64_t>> JsonObject::get_ints(std::string_view key, int64_t 
   }
   for (const Json& item : *value) {
     const std::optional<int64_t> number = as_int(item, low, high);
-    if (!number) return error("{}: {}: expected {}, found {} among them", where_, key, expected, describe(item));
+    if (!number)
+      return error("{}: {}: expected {}, found {} among them", where_, key, expected, describe(item));
     out.push_back(*number);
   }
   return out;

@@ -38,7 +38,8 @@ TEST(Json, ErrorsNameTheByte) {
   EXPECT_EQ(refusal(R"({"a": tru})").rfind("c.json: byte 9: ", 0), 0u) << refusal(R"({"a": tru})");
   EXPECT_EQ(refusal("[1,]").rfind("c.json: byte 3: ", 0), 0u) << refusal("[1,]");
   EXPECT_EQ(refusal("[1] x").rfind("c.json: byte 4: ", 0), 0u) << refusal("[1] x");
-  for (const std::string_view bad : {"[1e999]", "[NaN]", "[// c\n1]", "['a']", "[01]", "\"\xff\"", "[\"\n\"]"}) {
+  for (const std::string_view bad :
+       {"[1e999]", "[NaN]", "[// c\n1]", "['a']", "[01]", "\"\xff\"", "[\"\n\"]"}) {
     const std::string message = refusal(bad);
     EXPECT_EQ(message.rfind("c.json: byte ", 0), 0u) << message;
     for (const char c : message) EXPECT_TRUE(c >= 0x20 && c <= 0x7e) << message;
@@ -46,7 +47,8 @@ TEST(Json, ErrorsNameTheByte) {
 }
 
 TEST(Json, ASecondKeyIsRefused) {
-  EXPECT_EQ(refusal(R"({"x": {"a": 1, "b": 2, "a": 3}})"), "c.json: the key \"a\" occurs twice in one object");
+  EXPECT_EQ(refusal(R"({"x": {"a": 1, "b": 2, "a": 3}})"),
+            "c.json: the key \"a\" occurs twice in one object");
   EXPECT_TRUE(parse_json(R"({"x": {"a": 1}, "y": {"a": 1}})", "c.json").ok());
 }
 
@@ -63,7 +65,8 @@ TEST(Json, FilesAreReadWithTheirPathInErrors) {
   std::ofstream(path) << R"({"a": 1})";
   EXPECT_EQ((*read_json_file(path))["a"], 1);
   std::ofstream(path) << R"({"a": )";
-  EXPECT_EQ(read_json_file(path).message().rfind(path + ": byte 6: ", 0), 0u) << read_json_file(path).message();
+  EXPECT_EQ(read_json_file(path).message().rfind(path + ": byte 6: ", 0), 0u)
+      << read_json_file(path).message();
   std::filesystem::remove(path);
   EXPECT_NE(read_json_file(path).message().find("No such file"), std::string::npos);
 }
@@ -94,8 +97,10 @@ TEST_F(JsonGetters, ValuesOfTheRightTypeAreReturned) {
 TEST_F(JsonGetters, ErrorsSayWhereWhatWasExpectedAndWhatWasFound) {
   EXPECT_EQ(object_.require_int("s", 1, 9).message(),
             "config.json: s: expected an integer of 1 to 9, found \"abc\"");
-  EXPECT_EQ(object_.require_int("n", 1, 4).message(), "config.json: n: expected an integer of 1 to 4, found 5");
-  EXPECT_EQ(object_.require_int("f", 0, 4).message(), "config.json: f: expected an integer of 0 to 4, found 0.5");
+  EXPECT_EQ(object_.require_int("n", 1, 4).message(),
+            "config.json: n: expected an integer of 1 to 4, found 5");
+  EXPECT_EQ(object_.require_int("f", 0, 4).message(),
+            "config.json: f: expected an integer of 0 to 4, found 0.5");
   EXPECT_EQ(object_.require_int("absent", 0, 4).message(),
             "config.json: absent: expected an integer of 0 to 4, found nothing");
   EXPECT_EQ(object_.require_int("big", 0, INT64_MAX).message(),
@@ -103,7 +108,8 @@ TEST_F(JsonGetters, ErrorsSayWhereWhatWasExpectedAndWhatWasFound) {
   EXPECT_EQ(object_.get_number("s", 0, 1, 0).message(),
             "config.json: s: expected a number of 0 to 1, found \"abc\"");
   EXPECT_EQ(object_.get_bool("n", false).message(), "config.json: n: expected true or false, found 5");
-  EXPECT_EQ(object_.require_string("list").message(), "config.json: list: expected a string, found an array of 2");
+  EXPECT_EQ(object_.require_string("list").message(),
+            "config.json: list: expected a string, found an array of 2");
   EXPECT_EQ(object_.get_ints("bad", 0, 9).message(),
             "config.json: bad: expected integers of 0 to 9, found \"x\" among them");
   EXPECT_EQ(object_.require_object("long").message(),

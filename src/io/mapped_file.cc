@@ -33,7 +33,8 @@ Result<OpenFile> open_regular(const std::string& path) {
   struct stat info;
   if (::fstat(descriptor.fd, &info) != 0) return error("{}: cannot stat: {}", path, std::strerror(errno));
   if (S_ISDIR(info.st_mode)) return error("{}: expected a file, found a folder", path);
-  if (!S_ISREG(info.st_mode)) return error("{}: expected a regular file, found a device, pipe or socket", path);
+  if (!S_ISREG(info.st_mode))
+    return error("{}: expected a regular file, found a device, pipe or socket", path);
   return OpenFile{std::move(descriptor), static_cast<int64_t>(info.st_size)};
 }
 
@@ -66,8 +67,8 @@ Result<std::string> read_file(const std::string& path, int64_t bytes_max) {
     const ssize_t n = ::read(file.descriptor.fd, text.data() + filled, text.size() - filled);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return error("{}: cannot read: {}", path, std::strerror(errno));
-    if (n == 0) return error("{}: expected {} bytes, found {}: it shrank while it was read", path,
-                             text.size(), filled);
+    if (n == 0)
+      return error("{}: expected {} bytes, found {}: it shrank while it was read", path, text.size(), filled);
     filled += static_cast<std::size_t>(n);
   }
   return text;

@@ -10,15 +10,16 @@
 namespace invar {
 namespace {
 
-constexpr uint64_t kHeaderBytesMax = 100'000'000;  // the reference implementation's limit
+constexpr uint64_t kHeaderBytesMax = 100'000'000;   // the reference implementation's limit
 constexpr int64_t kElementsMax = int64_t{1} << 56;  // keeps elements * dtype_bytes inside 64 bits
 
 Result<DType> parse_dtype(const std::string& name, const std::string& where) {
-  for (const DType type : {DType::kF32, DType::kBF16, DType::kF16, DType::kF64, DType::kI64, DType::kI32, DType::kI16,
-                           DType::kI8, DType::kU8, DType::kBool}) {
+  for (const DType type : {DType::kF32, DType::kBF16, DType::kF16, DType::kF64, DType::kI64, DType::kI32,
+                           DType::kI16, DType::kI8, DType::kU8, DType::kBool}) {
     if (dtype_name(type) == name) return type;
   }
-  return error("{}: dtype: expected F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL, found {}", where, quote(name));
+  return error("{}: dtype: expected F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL, found {}", where,
+               quote(name));
 }
 
 struct Entry {
@@ -50,8 +51,8 @@ Result<Entry> parse_entry(const std::string& name, const Json& json, const std::
   entry.end = offsets[1];
   const int64_t bytes = elements * dtype_bytes(entry.tensor.dtype);
   if (entry.end - entry.begin != bytes) {
-    return error("{}: data_offsets: expected {} bytes for its dtype and shape, found {} to {}", object.where(), bytes,
-                 entry.begin, entry.end);
+    return error("{}: data_offsets: expected {} bytes for its dtype and shape, found {} to {}",
+                 object.where(), bytes, entry.begin, entry.end);
   }
   return entry;
 }
@@ -73,12 +74,14 @@ Status check_layout(std::vector<Entry>& entries, int64_t data_bytes, const std::
   int64_t position = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != position) {
-      return error("{}: tensor {}: expected data_offsets to begin at {}, where the tensor before it ends, found {}",
-                   path, quote(entry.name), position, entry.begin);
+      return error(
+          "{}: tensor {}: expected data_offsets to begin at {}, where the tensor before it ends, found {}",
+          path, quote(entry.name), position, entry.begin);
     }
     if (entry.end > data_bytes) {
-      return error("{}: tensor {}: expected bytes {} to {} of the data, found {} bytes in all; the file is cut off",
-                   path, quote(entry.name), entry.begin, entry.end, data_bytes);
+      return error(
+          "{}: tensor {}: expected bytes {} to {} of the data, found {} bytes in all; the file is cut off",
+          path, quote(entry.name), entry.begin, entry.end, data_bytes);
     }
     position = entry.end;
   }
@@ -119,8 +122,8 @@ Status SafetensorsFile::parse(std::span<const std::byte> bytes) {
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
   bytes = bytes.subspan(sizeof header_bytes);
   if (header_bytes > kHeaderBytesMax) {
-    return error("{}: expected a safetensors header of at most {} bytes, found a length of {}", path_, kHeaderBytesMax,
-                 header_bytes);
+    return error("{}: expected a safetensors header of at most {} bytes, found a length of {}", path_,
+                 kHeaderBytesMax, header_bytes);
   }
   if (header_bytes > bytes.size()) {
     return error("{}: expected a header of {} bytes, found {}; the file is cut off", path_, header_bytes,
@@ -158,8 +161,9 @@ Result<SafetensorsModel> SafetensorsModel::open(const std::string& path) {
     file = path + "/model.safetensors";
     if (!is_file(file)) file = path + "/model.safetensors.index.json";
     if (!is_file(file)) {
-      return error("{}: expected model.safetensors or model.safetensors.index.json in this folder, found neither",
-                   path);
+      return error(
+          "{}: expected model.safetensors or model.safetensors.index.json in this folder, found neither",
+          path);
     }
   }
   if (file.ends_with(".index.json")) {
@@ -202,8 +206,8 @@ Status SafetensorsModel::open_sharded(const std::string& index_path) {
   }
   for (const auto& item : weight_map.json().items()) {
     if (find(item.key()) == nullptr) {
-      return error("{}: the tensor {} is not in {}, where the index says it is", index_path, quote(item.key()),
-                   quote(item.value().get_ref<const std::string&>()));
+      return error("{}: the tensor {} is not in {}, where the index says it is", index_path,
+                   quote(item.key()), quote(item.value().get_ref<const std::string&>()));
     }
   }
   return Ok{};

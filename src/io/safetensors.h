@@ -20,8 +20,9 @@ namespace invar {
 
 struct SafetensorsTensor {
   DType dtype;
-  std::vector<int64_t> shape;       // row-major; empty for a scalar; dimensions may be 0
-  std::span<const std::byte> data;  // of the size that dtype and shape ask for; not always aligned to the dtype
+  std::vector<int64_t> shape;  // row-major; empty for a scalar; dimensions may be 0
+  std::span<const std::byte>
+      data;  // of the size that dtype and shape ask for; not always aligned to the dtype
 
   int64_t elements() const;
 };

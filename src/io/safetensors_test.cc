@@ -36,7 +36,9 @@ std::string refusal(const std::string& bytes) {
   return file.message();
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 #define EXPECT_CONTAINS(text, part) EXPECT_PRED2(contains, text, part)
 
 const char* const kTwo =
@@ -85,8 +87,10 @@ TEST(Safetensors, CorruptHeadersAreRefusedByName) {
   EXPECT_CONTAINS(one(R"({"dtype":"F32","data_offsets":[0,8]})"), "shape: expected an array of dimensions");
   EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"), "found -2");
   EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})"), "found 2.0");
-  EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[1099511627776,1099511627776],"data_offsets":[0,8]})"), "2^56");
-  EXPECT_CONTAINS(one(R"({"dtype":"F64","shape":[2305843009213693953],"data_offsets":[0,8]})"), "found 23058430092");
+  EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[1099511627776,1099511627776],"data_offsets":[0,8]})"),
+                  "2^56");
+  EXPECT_CONTAINS(one(R"({"dtype":"F64","shape":[2305843009213693953],"data_offsets":[0,8]})"),
+                  "found 23058430092");
   EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[2]})"), "expected [begin, end]");
   EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4,8]})"), "expected [begin, end]");
   EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[2],"data_offsets":[8,0]})"), "begin <= end");
@@ -106,7 +110,8 @@ TEST(Safetensors, OverlapsHolesAndSecondNamesAreRefused) {
   EXPECT_CONTAINS(two("[0,8]", "[0,8]"), "begin at 8");
   EXPECT_CONTAINS(two("[0,8]", "[12,20]"), "begin at 8");
   EXPECT_CONTAINS(refusal(file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
-                                  R"("a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", "xy")),
+                                  R"("a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+                                  "xy")),
                   "\"a\" occurs twice");
 }
 
@@ -148,7 +153,8 @@ class SafetensorsModelTest : public testing::Test {
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   void write_index(const std::string& weight_map) {
     ASSERT_TRUE(write_file_atomically(path("model.safetensors.index.json"),
-                                      R"({"metadata":{"total_size":14},"weight_map":)" + weight_map + "}").ok());
+                                      R"({"metadata":{"total_size":14},"weight_map":)" + weight_map + "}")
+                    .ok());
   }
   std::string model_refusal() const {
     const Result<SafetensorsModel> model = SafetensorsModel::open(folder_);
@@ -162,7 +168,8 @@ class SafetensorsModelTest : public testing::Test {
 
 TEST_F(SafetensorsModelTest, WhatIsWrittenIsReadBackAligned) {
   ASSERT_TRUE(write_safetensors(path("model.safetensors"), {{"a.narrow", two_}, {"b.wide", one_}},
-                                {{"format", "pt"}, {"note", "\"quoted\"\n"}}).ok());
+                                {{"format", "pt"}, {"note", "\"quoted\"\n"}})
+                  .ok());
   Result<SafetensorsFile> file = SafetensorsFile::open(path("model.safetensors"));
   ASSERT_TRUE(file.ok()) << file.message();
   EXPECT_EQ(file->metadata().at("note"), "\"quoted\"\n");
@@ -190,11 +197,14 @@ TEST_F(SafetensorsModelTest, IndexesThatDoNotFitTheShardsAreRefused) {
   EXPECT_CONTAINS(model_refusal(), "expected model.safetensors or model.safetensors.index.json");
   ASSERT_TRUE(write_safetensors(path("s-1.safetensors"), {{"a", one_}, {"b", two_}}).ok());
   write_index(R"({"a":"s-1.safetensors","b":"s-2.safetensors"})");
-  EXPECT_CONTAINS(model_refusal(), "the tensor \"b\" is in \"s-1.safetensors\", but the index names another file");
+  EXPECT_CONTAINS(model_refusal(),
+                  "the tensor \"b\" is in \"s-1.safetensors\", but the index names another file");
   write_index(R"({"a":"s-1.safetensors","b":"s-1.safetensors","c":"s-2.safetensors"})");
-  EXPECT_CONTAINS(model_refusal(), "s-2.safetensors: cannot open: No such file or directory (a shard named by ");
+  EXPECT_CONTAINS(model_refusal(),
+                  "s-2.safetensors: cannot open: No such file or directory (a shard named by ");
   write_index(R"({"a":"s-1.safetensors"})");
-  EXPECT_CONTAINS(model_refusal(), "the tensor \"b\" is in \"s-1.safetensors\", but the index does not name it");
+  EXPECT_CONTAINS(model_refusal(),
+                  "the tensor \"b\" is in \"s-1.safetensors\", but the index does not name it");
   write_index(R"({"a":"s-1.safetensors","b":"s-1.safetensors","c":"s-1.safetensors"})");
   EXPECT_CONTAINS(model_refusal(), "the tensor \"c\" is not in \"s-1.safetensors\"");
   write_index(R"({"a":"../s-1.safetensors"})");

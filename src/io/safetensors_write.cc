@@ -20,8 +20,8 @@ Status write_safetensors(const std::string& path, const SafetensorsTensors& tens
   for (const auto* entry : order) {
     const SafetensorsTensor& tensor = entry->second;
     const int64_t bytes = tensor.elements() * dtype_bytes(tensor.dtype);
-    INVAR_CHECK(bytes == static_cast<int64_t>(tensor.data.size()), "{}: {} bytes expected, {} given", entry->first,
-                bytes, tensor.data.size());
+    INVAR_CHECK(bytes == static_cast<int64_t>(tensor.data.size()), "{}: {} bytes expected, {} given",
+                entry->first, bytes, tensor.data.size());
     header[entry->first] = {{"dtype", std::string(dtype_name(tensor.dtype))},
                             {"shape", tensor.shape},
                             {"data_offsets", {position, position + bytes}}};

@@ -47,7 +47,8 @@ void pack_panel(const std::array<const bf16*, kPanel>& rows, int64_t k, bf16* ou
 // FMAs. The vendor decides and not a measurement, so that the choice is the same in every run.
 bool fma_beats_dpbf16() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx && ecx == signature_INTEL_ecx;
+  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx &&
+         ecx == signature_INTEL_ecx;
 }
 
 LinearKernels kernels_of(const Queue& queue) {
@@ -66,10 +67,12 @@ void check(const LinearArgs& args) {
               "weight [{}, {}] holds {} elements", weight.n, weight.k, weight.data.size());
   INVAR_CHECK(args.rows >= 0, "rows = {}", args.rows);
   INVAR_CHECK((args.out_bf16 != nullptr) != (args.out_f32 != nullptr) || args.rows == 0,
-              "exactly one output: out_bf16 {} out_f32 {}", args.out_bf16 != nullptr, args.out_f32 != nullptr);
+              "exactly one output: out_bf16 {} out_f32 {}", args.out_bf16 != nullptr,
+              args.out_f32 != nullptr);
   INVAR_CHECK(args.x != nullptr || args.rows == 0, "{} rows without x", args.rows);
   INVAR_CHECK(args.rows <= 1 || args.x_stride >= weight.k, "x_stride = {}, K = {}", args.x_stride, weight.k);
-  INVAR_CHECK(args.rows <= 1 || args.out_stride >= weight.n, "out_stride = {}, N = {}", args.out_stride, weight.n);
+  INVAR_CHECK(args.rows <= 1 || args.out_stride >= weight.n, "out_stride = {}, N = {}", args.out_stride,
+              weight.n);
 }
 
 }  // namespace

@@ -66,8 +66,14 @@ void chain(const LinearTile& tile, const LinearPackArgs& rows, const bf16* panel
     part.out = packed.data();
     tile.pack_rows(part);
     tile.expand(panel + 16 * k, chunk, expanded.data());
-    tile.run({.x = packed.data(), .weights = expanded.data(), .k = chunk, .acc = acc, .acc_stride = 16,
-              .rows = static_cast<int>(rows.rows), .panels = 1, .first = false});
+    tile.run({.x = packed.data(),
+              .weights = expanded.data(),
+              .k = chunk,
+              .acc = acc,
+              .acc_stride = 16,
+              .rows = static_cast<int>(rows.rows),
+              .panels = 1,
+              .first = false});
   }
 }
 
@@ -88,7 +94,8 @@ int64_t differing_bits(const Vectors& vectors, const std::string& name, const Li
       const int64_t rows = std::min<int64_t>(tile.rows_max, m - row);
       Buffer<float> acc(rows * 16);
       for (int64_t i = 0; i < rows * 16; ++i) acc[i] = c[(row + i / 16) * n + p * 16 + i % 16];
-      chain(tile, {.x = &a[row * k], .x_stride = k, .k = k, .rows = rows}, weight.panel(p), chunk, acc.data());
+      chain(tile, {.x = &a[row * k], .x_stride = k, .k = k, .rows = rows}, weight.panel(p), chunk,
+            acc.data());
       for (int64_t i = 0; i < rows * 16; ++i)
         differing += std::popcount(std::bit_cast<uint32_t>(acc[i]) ^
                                    std::bit_cast<uint32_t>(d[(row + i / 16) * n + p * 16 + i % 16]));

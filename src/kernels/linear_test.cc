@@ -42,7 +42,8 @@ class Random {
         // Products around 2^-126 and far below, subnormal operands among them.
         return with_exponent(below(3) == 0 ? 0 : below(2) == 0 ? 1 + below(60) : 60 + below(8));
       case Values::kSpecials: {
-        constexpr uint16_t kRare[] = {0x7f80, 0xff80, 0x7fc0, 0x7f81, 0xffff, 0x8000, 0x0001, 0x807f, 0x7f7f, 0xff7f};
+        constexpr uint16_t kRare[] = {0x7f80, 0xff80, 0x7fc0, 0x7f81, 0xffff,
+                                      0x8000, 0x0001, 0x807f, 0x7f7f, 0xff7f};
         return below(100) == 0 ? bf16{kRare[below(10)]} : with_exponent(110 + below(16));
       }
     }
@@ -50,9 +51,7 @@ class Random {
   }
 
  private:
-  bf16 with_exponent(int field) {
-    return {static_cast<uint16_t>(below(2) << 15 | field << 7 | below(128))};
-  }
+  bf16 with_exponent(int field) { return {static_cast<uint16_t>(below(2) << 15 | field << 7 | below(128))}; }
   std::mt19937_64 engine_;
 };
 
@@ -170,13 +169,14 @@ TEST_P(Linear, EveryTierEqualsRefOnEdgeShapes) {
             Queue fast = queue(tier, kThreads[turn / 4 % 4]);
             ASSERT_EQ(differing(expected, run(fast, problem, variant, 0, rows)), 0)
                 << tier_name(tier) << " rows " << rows << " N " << n << " K " << k << " " << name_of(values)
-                << " bias " << variant.bias << " fp32 " << variant.fp32 << " threads " << fast.pool().threads()
-                << " turn " << turn;
+                << " bias " << variant.bias << " fp32 " << variant.fp32 << " threads "
+                << fast.pool().threads() << " turn " << turn;
           }
           if (GetParam() == Profile::kFma32 && tier_supported(Tier::kAvx512Bf16)) {
             Queue fast = queue(Tier::kAvx512Bf16, 1);
             ASSERT_EQ(differing(expected, run(fast, problem, variant, 0, rows, linear_dpbf16)), 0)
-                << "vdpbf16ps rows " << rows << " N " << n << " K " << k << " " << name_of(values) << " turn " << turn;
+                << "vdpbf16ps rows " << rows << " N " << n << " K " << k << " " << name_of(values) << " turn "
+                << turn;
           }
         }
 }
@@ -192,7 +192,8 @@ TEST_P(Linear, ThreadsAndVariantsDoNotChangeABit) {
           for (int threads : {1, 2, 3, 5}) {
             Queue fast = queue(tier, threads);
             ASSERT_EQ(differing(expected, run(fast, problem, variant, 0, shape.rows)), 0)
-                << tier_name(tier) << " rows " << shape.rows << " threads " << threads << " " << name_of(values);
+                << tier_name(tier) << " rows " << shape.rows << " threads " << threads << " "
+                << name_of(values);
           }
       }
     }
@@ -205,9 +206,11 @@ TEST_P(Linear, EveryNumberOfRowsUpToTwoTilesEqualsRef) {
     const auto expected = run(ref, problem, {false, true}, 0, rows);
     for (Tier tier : fast_tiers()) {
       Queue fast = queue(tier, 1);
-      ASSERT_EQ(differing(expected, run(fast, problem, {false, true}, 0, rows)), 0) << tier_name(tier) << " " << rows;
+      ASSERT_EQ(differing(expected, run(fast, problem, {false, true}, 0, rows)), 0)
+          << tier_name(tier) << " " << rows;
       if (tier != Tier::kAvx512Bf16 || GetParam() != Profile::kFma32) continue;
-      ASSERT_EQ(differing(expected, run(fast, problem, {false, true}, 0, rows, linear_dpbf16)), 0) << "dpbf16 " << rows;
+      ASSERT_EQ(differing(expected, run(fast, problem, {false, true}, 0, rows, linear_dpbf16)), 0)
+          << "dpbf16 " << rows;
     }
   }
 }
@@ -240,7 +243,8 @@ TEST_P(Linear, LargestSumsOfAGroupDoNotWrap) {
       const auto expected = run(ref, problem, {false, true}, 0, 5);
       for (Tier tier : fast_tiers()) {
         Queue fast = queue(tier, 1);
-        ASSERT_EQ(differing(expected, run(fast, problem, {false, true}, 0, 5)), 0) << tier_name(tier) << " K " << k;
+        ASSERT_EQ(differing(expected, run(fast, problem, {false, true}, 0, 5)), 0)
+            << tier_name(tier) << " K " << k;
       }
     }
 }
@@ -271,8 +275,13 @@ TEST(LinearFma32, TheBiasAdditionKeepsSubnormalsAndTheModeIsRestored) {
   for (Tier tier : fast_tiers()) {
     Queue queue(pool, Profile::kFma32, tier);
     std::vector<float> y(40);
-    linear(queue, {.x = x, .x_stride = 1, .weight = &weight, .bias = bias.data(), .out_f32 = y.data(),
-                   .out_stride = 40, .rows = 1});
+    linear(queue, {.x = x,
+                   .x_stride = 1,
+                   .weight = &weight,
+                   .bias = bias.data(),
+                   .out_f32 = y.data(),
+                   .out_stride = 40,
+                   .rows = 1});
     EXPECT_EQ(y, bias) << tier_name(tier);
     volatile float tiny = std::numeric_limits<float>::min();
     EXPECT_GT(tiny * 0.5f, 0.0f) << tier_name(tier);

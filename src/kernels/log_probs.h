@@ -14,14 +14,14 @@ struct RowLogSum {
 };
 
 struct LogProbsArgs {
-  const float* logits;       // [rows, V], rows logits_stride apart; finite
+  const float* logits;  // [rows, V], rows logits_stride apart; finite
   int64_t logits_stride;
   const float* temperature;  // [rows], > 0; or null for 1: z = logits / temperature
   const int32_t* tokens;     // [rows], the token whose log-prob is wanted; or null
   float* log_prob;           // [rows]; or null
   RowLogSum* log_sum;        // [rows]; or null
   int64_t rows;
-  int64_t vocab;             // V
+  int64_t vocab;  // V
 };
 
 // z = logits / temperature; log_prob[r] = (z[tokens[r]] - max) - log_sum

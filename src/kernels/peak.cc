@@ -27,7 +27,8 @@ uint64_t stream_read(const std::byte* data, int64_t bytes) {
 #pragma GCC unroll 8
     for (int j = 0; j < kStreams; ++j) {
       const __m256i* line = reinterpret_cast<const __m256i*>(data + j * stride + i);
-      sum[j] = _mm256_xor_si256(_mm256_xor_si256(sum[j], _mm256_load_si256(line)), _mm256_load_si256(line + 1));
+      sum[j] =
+          _mm256_xor_si256(_mm256_xor_si256(sum[j], _mm256_load_si256(line)), _mm256_load_si256(line + 1));
     }
   }
   for (int j = 1; j < kStreams; ++j) sum[0] = _mm256_xor_si256(sum[0], sum[j]);

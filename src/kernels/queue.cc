@@ -54,7 +54,9 @@ Lanes border_lanes(bool odd) {
   return lanes;
 }
 
-bool same(float x, float y) { return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y) || (x != x && y != y); }
+bool same(float x, float y) {
+  return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y) || (x != x && y != y);
+}
 
 bool dpbf16_is_p2(const Lanes& lanes) {
   float out[16];

@@ -19,8 +19,8 @@ enum class Profile : uint8_t {
 // The instruction set a kernel may use. All tiers give the same bits; kRef is the specification.
 enum class Tier : uint8_t { kRef, kAvx2, kAvx512, kAvx512Bf16 };
 
-std::string_view profile_name(Profile profile);             // "fma32", "tc16"
-std::string_view tier_name(Tier tier);                      // "ref", "avx2", "avx512", "avx512bf16"
+std::string_view profile_name(Profile profile);  // "fma32", "tc16"
+std::string_view tier_name(Tier tier);           // "ref", "avx2", "avx512", "avx512bf16"
 std::optional<Profile> parse_profile(std::string_view name);
 std::optional<Tier> parse_tier(std::string_view name);
 

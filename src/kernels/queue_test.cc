@@ -6,7 +6,8 @@ namespace invar {
 namespace {
 
 TEST(Queue, NamesOfProfilesAndTiersParseBack) {
-  for (Profile profile : {Profile::kFma32, Profile::kTc16}) EXPECT_EQ(parse_profile(profile_name(profile)), profile);
+  for (Profile profile : {Profile::kFma32, Profile::kTc16})
+    EXPECT_EQ(parse_profile(profile_name(profile)), profile);
   for (Tier tier : {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
     EXPECT_EQ(parse_tier(tier_name(tier)), tier);
   EXPECT_EQ(parse_profile("fp64"), std::nullopt);

@@ -9,8 +9,9 @@
 namespace invar {
 
 struct RmsNormArgs {
-  const bf16* x;       // [rows, groups, C], rows x_stride apart
-  bf16* residual;      // null, or [rows, groups * C] contiguous: becomes bf16(residual + x), and that is normalised
+  const bf16* x;  // [rows, groups, C], rows x_stride apart
+  bf16*
+      residual;  // null, or [rows, groups * C] contiguous: becomes bf16(residual + x), and that is normalised
   const bf16* weight;  // [C]
   bf16* out;           // [rows, groups, C], rows out_stride apart; may be x itself
   int64_t x_stride;    // elements between rows, >= groups * C

@@ -12,10 +12,11 @@ struct RopeArgs {
   bf16* x;                   // [rows, heads, D], rows x_stride apart; rotated in place
   int64_t x_stride;          // >= heads * D
   const int32_t* positions;  // [rows], each in [0, table rows)
-  const float* cos_sin;      // [positions, 2, D / 2]: the cosines of a position, then its sines (numerics/rope_table.h)
+  const float*
+      cos_sin;  // [positions, 2, D / 2]: the cosines of a position, then its sines (numerics/rope_table.h)
   int64_t rows;
   int64_t heads;
-  int64_t head_dim;          // D, even
+  int64_t head_dim;  // D, even
 };
 
 // With i < D/2, a = x[i], b = x[i + D/2], c and s of the row's position:

@@ -14,7 +14,7 @@ struct SampleRule {
   float top_p = 1.0f;        // keep the smallest set of largest tokens with mass >= top_p; 1: all
   float min_p = 0.0f;        // drop tokens with probability < min_p * the largest; 0: none
   uint64_t seed = 0;
-  int64_t position = 0;      // absolute position of the token being drawn
+  int64_t position = 0;  // absolute position of the token being drawn
 };
 
 struct SampleArgs {

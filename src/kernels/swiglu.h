@@ -14,7 +14,7 @@ struct SwigluArgs {
   int64_t in_stride;
   int64_t out_stride;
   int64_t rows;
-  int64_t ffn_dim;      // F
+  int64_t ffn_dim;  // F
 };
 
 // out[r, f] = bf16(silu(gate) * up)

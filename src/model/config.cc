@@ -27,10 +27,12 @@ Result<Architecture> parse_architecture(const JsonObject& config) {
 }
 
 // Keys that change the computation in a way we do not have. `harmless` is the value that leaves it unchanged.
-Status refuse_if_used(const JsonObject& config, std::string_view key, const Json& harmless, std::string_view why) {
+Status refuse_if_used(const JsonObject& config, std::string_view key, const Json& harmless,
+                      std::string_view why) {
   const Json* value = config.find(key);
   if (value == nullptr || *value == harmless) return Ok{};
-  return error("{} ({})", config.mismatch(key, harmless.is_null() ? "nothing" : harmless.dump()).message, why);
+  return error("{} ({})", config.mismatch(key, harmless.is_null() ? "nothing" : harmless.dump()).message,
+               why);
 }
 
 Status refuse_unsupported(const JsonObject& config, Architecture architecture) {
@@ -53,10 +55,13 @@ Status refuse_unsupported(const JsonObject& config, Architecture architecture) {
     return error("{}: hidden_act: found {}; supported: \"silu\"", config.where(), quote(activation));
   }
   INVAR_RETURN_IF_ERROR(refuse_if_used(config, "mlp_bias", false, "no bias in the MLP is supported"));
-  INVAR_RETURN_IF_ERROR(refuse_if_used(config, "use_sliding_window", false, "sliding windows are not supported"));
+  INVAR_RETURN_IF_ERROR(
+      refuse_if_used(config, "use_sliding_window", false, "sliding windows are not supported"));
   INVAR_RETURN_IF_ERROR(refuse_if_used(config, "dual_chunk_attention_config", nullptr, "not supported"));
-  INVAR_RETURN_IF_ERROR(refuse_if_used(config, "partial_rotary_factor", 1.0, "RoPE covers the whole head only"));
-  INVAR_RETURN_IF_ERROR(refuse_if_used(config, "rope_interleaved", false, "RoPE pairs the halves of a head only"));
+  INVAR_RETURN_IF_ERROR(
+      refuse_if_used(config, "partial_rotary_factor", 1.0, "RoPE covers the whole head only"));
+  INVAR_RETURN_IF_ERROR(
+      refuse_if_used(config, "rope_interleaved", false, "RoPE pairs the halves of a head only"));
   INVAR_RETURN_IF_ERROR(refuse_if_used(config, "is_encoder_decoder", false, "not supported"));
   if (const Json* types = config.find("layer_types")) {
     for (const Json& type : *types) {
@@ -78,9 +83,9 @@ Status parse_yarn(const JsonObject& rope, RopeConfig* out) {
   INVAR_TRY(out->beta_fast, rope.get_number("beta_fast", 1e-3, 1e6, 32.0));
   INVAR_TRY(out->beta_slow, rope.get_number("beta_slow", 1e-3, 1e6, 1.0));
   INVAR_TRY(out->truncate, rope.get_bool("truncate", true));
-  for (const auto& [key, field] : {std::pair{"attention_factor", &RopeConfig::attention_factor},
-                                   std::pair{"mscale", &RopeConfig::mscale},
-                                   std::pair{"mscale_all_dim", &RopeConfig::mscale_all_dim}}) {
+  for (const auto& [key, field] :
+       {std::pair{"attention_factor", &RopeConfig::attention_factor},
+        std::pair{"mscale", &RopeConfig::mscale}, std::pair{"mscale_all_dim", &RopeConfig::mscale_all_dim}}) {
     if (!rope.has(key)) continue;
     INVAR_TRY(out->*field, rope.require_number(key, 1e-3, 1e3));
   }
@@ -94,29 +99,32 @@ Status check_rope_keys(const JsonObject& rope, const std::string& type) {
   if (type == "llama3") {
     known.insert(known.end(), {"low_freq_factor", "high_freq_factor", "original_max_position_embeddings"});
   } else if (type == "yarn") {
-    known.insert(known.end(), {"beta_fast", "beta_slow", "truncate", "attention_factor", "mscale", "mscale_all_dim",
-                               "original_max_position_embeddings"});
+    known.insert(known.end(), {"beta_fast", "beta_slow", "truncate", "attention_factor", "mscale",
+                               "mscale_all_dim", "original_max_position_embeddings"});
   }
   for (const auto& item : rope.json().items()) {
     if (item.value().is_null() || std::find(known.begin(), known.end(), item.key()) != known.end()) continue;
-    return error("{}: found the key {}, which is not supported for rope_type \"{}\"", rope.where(), quote(item.key()),
-                 type);
+    return error("{}: found the key {}, which is not supported for rope_type \"{}\"", rope.where(),
+                 quote(item.key()), type);
   }
   return refuse_if_used(rope, "partial_rotary_factor", 1.0, "RoPE covers the whole head only");
 }
 
 // Fills `out` from one dictionary of parameters: rope_scaling (with rope_theta beside it) or rope_parameters (with
 // rope_theta inside).
-Status parse_rope_parameters(const JsonObject& config, const JsonObject& rope, int64_t max_position, RopeConfig* out) {
+Status parse_rope_parameters(const JsonObject& config, const JsonObject& rope, int64_t max_position,
+                             RopeConfig* out) {
   INVAR_TRY(const std::string old_type, rope.get_string("type", "default"));
   INVAR_TRY(const std::string type, rope.get_string("rope_type", old_type));
   constexpr std::pair<std::string_view, RopeScaling> kTypes[] = {{"default", RopeScaling::kNone},
                                                                  {"linear", RopeScaling::kLinear},
                                                                  {"llama3", RopeScaling::kLlama3},
                                                                  {"yarn", RopeScaling::kYarn}};
-  const auto known = std::find_if(std::begin(kTypes), std::end(kTypes), [&](auto& t) { return t.first == type; });
+  const auto known =
+      std::find_if(std::begin(kTypes), std::end(kTypes), [&](auto& t) { return t.first == type; });
   if (known == std::end(kTypes)) {
-    return error("{}: rope_type: found {}; supported: default, linear, llama3, yarn", rope.where(), quote(type));
+    return error("{}: rope_type: found {}; supported: default, linear, llama3, yarn", rope.where(),
+                 quote(type));
   }
   out->scaling = known->second;
   INVAR_RETURN_IF_ERROR(check_rope_keys(rope, type));
@@ -168,8 +176,9 @@ Status parse_sizes(const JsonObject& config, ModelConfig* out) {
   } else if (out->architecture == Architecture::kQwen3) {
     out->head_dim = 128;  // Qwen3Config's default, whatever the other sizes are
   } else if (out->hidden_size % out->heads != 0) {
-    return error("{}: hidden_size: expected a multiple of num_attention_heads {} (there is no head_dim), found {}",
-                 config.where(), out->heads, out->hidden_size);
+    return error(
+        "{}: hidden_size: expected a multiple of num_attention_heads {} (there is no head_dim), found {}",
+        config.where(), out->heads, out->hidden_size);
   } else {
     out->head_dim = out->hidden_size / out->heads;
   }
@@ -197,10 +206,10 @@ Status parse_generation(const JsonObject& config, GenerationDefaults* out) {
     std::optional<double> GenerationDefaults::*field;
     double high;
   };
-  for (const Number& number : {Number{"temperature", &GenerationDefaults::temperature, 100.0},
-                               Number{"top_p", &GenerationDefaults::top_p, 1.0},
-                               Number{"min_p", &GenerationDefaults::min_p, 1.0},
-                               Number{"repetition_penalty", &GenerationDefaults::repetition_penalty, 100.0}}) {
+  for (const Number& number :
+       {Number{"temperature", &GenerationDefaults::temperature, 100.0},
+        Number{"top_p", &GenerationDefaults::top_p, 1.0}, Number{"min_p", &GenerationDefaults::min_p, 1.0},
+        Number{"repetition_penalty", &GenerationDefaults::repetition_penalty, 100.0}}) {
     if (!config.has(number.key)) continue;
     INVAR_TRY(out->*number.field, config.require_number(number.key, 0.0, number.high));
   }
@@ -218,7 +227,8 @@ std::string_view architecture_name(Architecture architecture) {
   return "?";
 }
 
-Result<ModelConfig> parse_hf_config(const Json& config_json, const Json* generation, const std::string& where) {
+Result<ModelConfig> parse_hf_config(const Json& config_json, const Json* generation,
+                                    const std::string& where) {
   INVAR_TRY(const JsonObject config, JsonObject::from(config_json, where));
   ModelConfig out;
   INVAR_TRY(out.architecture, parse_architecture(config));
@@ -260,20 +270,20 @@ Status check_config(const ModelConfig& c, const std::string& where) {
     const char* name;
     int64_t value, low, high;
   };
-  for (const Bound& bound : {Bound{"vocab_size", c.vocab_size, 1, kVocabMax},
-                             Bound{"hidden_size", c.hidden_size, 1, kHiddenMax},
-                             Bound{"intermediate_size", c.intermediate_size, 1, kIntermediateMax},
-                             Bound{"layers", c.layers, 1, kLayersMax},
-                             Bound{"heads", c.heads, 1, kHeadsMax},
-                             Bound{"kv_heads", c.kv_heads, 1, c.heads},
-                             Bound{"head_dim", c.head_dim, 2, kHeadDimMax},
-                             Bound{"max_position", c.max_position, 1, kPositionsMax}}) {
+  for (const Bound& bound :
+       {Bound{"vocab_size", c.vocab_size, 1, kVocabMax}, Bound{"hidden_size", c.hidden_size, 1, kHiddenMax},
+        Bound{"intermediate_size", c.intermediate_size, 1, kIntermediateMax},
+        Bound{"layers", c.layers, 1, kLayersMax}, Bound{"heads", c.heads, 1, kHeadsMax},
+        Bound{"kv_heads", c.kv_heads, 1, c.heads}, Bound{"head_dim", c.head_dim, 2, kHeadDimMax},
+        Bound{"max_position", c.max_position, 1, kPositionsMax}}) {
     if (bound.value < bound.low || bound.value > bound.high) {
-      return error("{}: {}: expected {} to {}, found {}", where, bound.name, bound.low, bound.high, bound.value);
+      return error("{}: {}: expected {} to {}, found {}", where, bound.name, bound.low, bound.high,
+                   bound.value);
     }
   }
   if (c.heads % c.kv_heads != 0) {
-    return error("{}: kv_heads: expected a divisor of the {} query heads, found {}", where, c.heads, c.kv_heads);
+    return error("{}: kv_heads: expected a divisor of the {} query heads, found {}", where, c.heads,
+                 c.kv_heads);
   }
   if (c.head_dim % 2 != 0) {
     return error("{}: head_dim: expected an even number (RoPE turns pairs), found {}", where, c.head_dim);
@@ -282,8 +292,9 @@ Status check_config(const ModelConfig& c, const std::string& where) {
   const int64_t mlp = 3 * c.hidden_size * c.intermediate_size;
   const int64_t embeddings = (c.tie_embeddings ? 1 : 2) * c.vocab_size * c.hidden_size;
   if (attention + mlp > (kParametersMax - embeddings) / c.layers) {
-    return error("{}: expected at most {} parameters, found more (layers {}, hidden_size {}, intermediate_size {})",
-                 where, kParametersMax, c.layers, c.hidden_size, c.intermediate_size);
+    return error(
+        "{}: expected at most {} parameters, found more (layers {}, hidden_size {}, intermediate_size {})",
+        where, kParametersMax, c.layers, c.hidden_size, c.intermediate_size);
   }
   if (!(c.rms_eps >= 0.0f && c.rms_eps <= 1.0f)) {
     return error("{}: rms_eps: expected 0 to 1, found {}", where, c.rms_eps);
@@ -306,7 +317,8 @@ Status check_config(const ModelConfig& c, const std::string& where) {
     }
   }
   if (c.bos_id && *c.bos_id >= c.vocab_size) {
-    return error("{}: bos_token_id: expected an id below vocab_size {}, found {}", where, c.vocab_size, *c.bos_id);
+    return error("{}: bos_token_id: expected an id below vocab_size {}, found {}", where, c.vocab_size,
+                 *c.bos_id);
   }
   return Ok{};
 }

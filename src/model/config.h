@@ -28,7 +28,8 @@ struct GenerationDefaults {
   std::optional<double> top_p;
   std::optional<double> min_p;
   std::optional<int64_t> top_k;
-  std::optional<double> repetition_penalty;  // we have none: whoever reads this must refuse or say so if it is not 1
+  std::optional<double>
+      repetition_penalty;  // we have none: whoever reads this must refuse or say so if it is not 1
 
   friend bool operator==(const GenerationDefaults&, const GenerationDefaults&) = default;
 };
@@ -39,9 +40,9 @@ struct ModelConfig {
   int64_t hidden_size = 0;        // C
   int64_t intermediate_size = 0;  // F
   int64_t layers = 0;
-  int64_t heads = 0;        // H
-  int64_t kv_heads = 0;     // G; divides H
-  int64_t head_dim = 0;     // D; even; H * D need not be C
+  int64_t heads = 0;         // H
+  int64_t kv_heads = 0;      // G; divides H
+  int64_t head_dim = 0;      // D; even; H * D need not be C
   int64_t max_position = 0;  // tokens of context the model was made for
   float rms_eps = 1e-6f;
   RopeConfig rope;

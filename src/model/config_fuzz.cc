@@ -14,7 +14,8 @@ using namespace invar;
 
 Result<ModelConfig> parse(std::string_view text) {
   if (text.substr(0, 4) == "GGUF") {
-    INVAR_TRY(const GgufFile file, GgufFile::from_memory(std::as_bytes(std::span(text.data(), text.size())), "fuzz"));
+    INVAR_TRY(const GgufFile file,
+              GgufFile::from_memory(std::as_bytes(std::span(text.data(), text.size())), "fuzz"));
     return parse_gguf_config(file);
   }
   const std::size_t zero = text.find('\0');

@@ -13,19 +13,38 @@ namespace {
 
 // Keys under "<architecture>." that we read, or that leave the computation unchanged at the values we accept.
 // Any other key may change it, so it is refused.
-constexpr std::string_view kKnownKeys[] = {
-    "context_length", "embedding_length", "block_count", "feed_forward_length", "vocab_size", "expert_count",
-    "expert_used_count", "tensor_data_layout", "attention.head_count", "attention.head_count_kv",
-    "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon", "attention.causal",
-    "attention.sliding_window", "rope.dimension_count", "rope.freq_base", "rope.scaling.type", "rope.scaling.factor",
-    "rope.scaling.original_context_length", "rope.scaling.finetuned", "rope.scaling.attn_factor",
-    "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast",
-    "rope.scaling.yarn_beta_slow"};
+constexpr std::string_view kKnownKeys[] = {"context_length",
+                                           "embedding_length",
+                                           "block_count",
+                                           "feed_forward_length",
+                                           "vocab_size",
+                                           "expert_count",
+                                           "expert_used_count",
+                                           "tensor_data_layout",
+                                           "attention.head_count",
+                                           "attention.head_count_kv",
+                                           "attention.key_length",
+                                           "attention.value_length",
+                                           "attention.layer_norm_rms_epsilon",
+                                           "attention.causal",
+                                           "attention.sliding_window",
+                                           "rope.dimension_count",
+                                           "rope.freq_base",
+                                           "rope.scaling.type",
+                                           "rope.scaling.factor",
+                                           "rope.scaling.original_context_length",
+                                           "rope.scaling.finetuned",
+                                           "rope.scaling.attn_factor",
+                                           "rope.scaling.yarn_ext_factor",
+                                           "rope.scaling.yarn_attn_factor",
+                                           "rope.scaling.yarn_beta_fast",
+                                           "rope.scaling.yarn_beta_slow"};
 
 // The values of one architecture, with errors that name file and key.
 class Metadata {
  public:
-  Metadata(const GgufFile& file, std::string architecture) : file_(file), prefix_(std::move(architecture) + ".") {}
+  Metadata(const GgufFile& file, std::string architecture)
+      : file_(file), prefix_(std::move(architecture) + ".") {}
 
   std::string key(std::string_view name) const { return prefix_ + std::string(name); }
   bool has(std::string_view name) const { return file_.find(key(name)) != nullptr; }
@@ -94,7 +113,8 @@ Status parse_scaling(const GgufFile& file, const Metadata& meta, int64_t max_pos
   const std::string* type = file.find_string(type_key);
   if (type == nullptr || *type == "none") {
     if (type == nullptr && meta.has("rope.scaling.factor")) {
-      return error("{}: {}: expected a string beside rope.scaling.factor, found nothing", file.path(), type_key);
+      return error("{}: {}: expected a string beside rope.scaling.factor, found nothing", file.path(),
+                   type_key);
     }
     return Ok{};
   }
@@ -109,8 +129,8 @@ Status parse_scaling(const GgufFile& file, const Metadata& meta, int64_t max_pos
   INVAR_TRY(rope->beta_fast, meta.get_number("rope.scaling.yarn_beta_fast", 1e-3, 1e6, 32.0));
   INVAR_TRY(rope->beta_slow, meta.get_number("rope.scaling.yarn_beta_slow", 1e-3, 1e6, 1.0));
   // llama.cpp multiplies YaRN's own attention factor by these; other values have no counterpart here.
-  for (const char* name : {"rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor",
-                           "rope.scaling.yarn_ext_factor"}) {
+  for (const char* name :
+       {"rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_ext_factor"}) {
     INVAR_TRY(const double factor, meta.get_number(name, 1.0, 1.0, 1.0));
     (void)factor;
   }
@@ -123,7 +143,8 @@ Status parse_scaling(const GgufFile& file, const Metadata& meta, int64_t max_pos
 Status recover_llama3(const GgufFile& file, const GgufTensor& tensor, int64_t head_dim, RopeConfig* rope) {
   if (rope->scaling != RopeScaling::kNone || tensor.type != GgmlType::kF32 ||
       tensor.shape != std::vector<int64_t>{head_dim / 2}) {
-    return error("{}: rope_freqs.weight: expected {} values of F32 and no other scaling", file.path(), head_dim / 2);
+    return error("{}: rope_freqs.weight: expected {} values of F32 and no other scaling", file.path(),
+                 head_dim / 2);
   }
   std::vector<float> divisors(static_cast<std::size_t>(head_dim / 2));
   std::memcpy(divisors.data(), tensor.data.data(), tensor.data.size());
@@ -132,18 +153,19 @@ Status recover_llama3(const GgufFile& file, const GgufTensor& tensor, int64_t he
   found.factor = std::round(divisors.back());
   found.original_max_position = 8192;
   bool fits = found.factor >= 1.0 && found.factor <= 1024.0;
-  for (std::size_t i = 0; fits && i < divisors.size(); ++i) {
-    const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(head_dim);
-    const double wave = 2.0 * M_PI * std::pow(rope->theta, exponent);
-    const double waves = static_cast<double>(found.original_max_position) / wave;
-    const double smooth = std::clamp(
-        (waves - found.low_freq_factor) / (found.high_freq_factor - found.low_freq_factor), 0.0, 1.0);
-    const double expected = 1.0 / ((1.0 - smooth) / found.factor + smooth);
-    fits = std::abs(divisors[i] - expected) <= 1e-3 * expected;  // the file's were computed in fp32
+  if (fits) {
+    INVAR_TRY(const RopeFrequencies unscaled, rope_frequencies(*rope, head_dim));
+    INVAR_TRY(const RopeFrequencies scaled, rope_frequencies(found, head_dim));
+    for (std::size_t i = 0; fits && i < divisors.size(); ++i) {
+      const float expected = unscaled.inv_freq[i] / scaled.inv_freq[i];
+      fits = std::abs(divisors[i] - expected) <= 1e-3f * expected;  // the file's were computed in fp32
+    }
   }
   if (!fits) {
-    return error("{}: rope_freqs.weight: expected the divisors of Llama 3's RoPE scaling (low 1, high 4, original "
-                 "length 8192), found others; use the model's safetensors files", file.path());
+    return error(
+        "{}: rope_freqs.weight: expected the divisors of Llama 3's RoPE scaling (low 1, high 4, original "
+        "length 8192), found others; use the model's safetensors files",
+        file.path());
   }
   *rope = found;
   return Ok{};
@@ -154,8 +176,8 @@ Result<RopeConfig> parse_rope(const GgufFile& file, const Metadata& meta, const 
   INVAR_TRY(rope.theta, meta.get_number("rope.freq_base", 1.0, 1e30, rope.theta));
   INVAR_TRY(const int64_t dims, meta.get_int("rope.dimension_count", 1, kHeadDimMax, config.head_dim));
   if (dims != config.head_dim) {
-    return error("{}: {}: expected the head dimension {} (RoPE covers the whole head only), found {}", file.path(),
-                 meta.key("rope.dimension_count"), config.head_dim, dims);
+    return error("{}: {}: expected the head dimension {} (RoPE covers the whole head only), found {}",
+                 file.path(), meta.key("rope.dimension_count"), config.head_dim, dims);
   }
   INVAR_RETURN_IF_ERROR(parse_scaling(file, meta, config.max_position, &rope));
   if (const GgufTensor* tensor = file.find_tensor("rope_freqs.weight")) {
@@ -173,15 +195,16 @@ Status parse_sizes(const GgufFile& file, const Metadata& meta, ModelConfig* out)
   INVAR_TRY(out->max_position, meta.require_int("context_length", 1, kPositionsMax));
   INVAR_TRY(const double eps, meta.require_number("attention.layer_norm_rms_epsilon", 0.0, 1.0));
   out->rms_eps = static_cast<float>(eps);
-  INVAR_TRY(out->head_dim, meta.get_int("attention.key_length", 2, kHeadDimMax, out->hidden_size / out->heads));
+  INVAR_TRY(out->head_dim,
+            meta.get_int("attention.key_length", 2, kHeadDimMax, out->hidden_size / out->heads));
   INVAR_TRY(const int64_t value_dim, meta.get_int("attention.value_length", 2, kHeadDimMax, out->head_dim));
   if (value_dim != out->head_dim) {
-    return error("{}: {}: expected the key length {}, found {}", file.path(), meta.key("attention.value_length"),
-                 out->head_dim, value_dim);
+    return error("{}: {}: expected the key length {}, found {}", file.path(),
+                 meta.key("attention.value_length"), out->head_dim, value_dim);
   }
   if (!meta.has("attention.key_length") && out->hidden_size % out->heads != 0) {
-    return error("{}: {}: expected a multiple of the {} heads, found {}", file.path(), meta.key("embedding_length"),
-                 out->heads, out->hidden_size);
+    return error("{}: {}: expected a multiple of the {} heads, found {}", file.path(),
+                 meta.key("embedding_length"), out->heads, out->hidden_size);
   }
   const GgufTensor* embedding = file.find_tensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2) {
@@ -190,8 +213,8 @@ Status parse_sizes(const GgufFile& file, const Metadata& meta, ModelConfig* out)
   out->vocab_size = embedding->shape[0];
   INVAR_TRY(const int64_t vocab, meta.get_int("vocab_size", 1, kVocabMax, out->vocab_size));
   if (vocab != out->vocab_size) {
-    return error("{}: {}: expected {}, the rows of token_embd.weight, found {}", file.path(), meta.key("vocab_size"),
-                 out->vocab_size, vocab);
+    return error("{}: {}: expected {}, the rows of token_embd.weight, found {}", file.path(),
+                 meta.key("vocab_size"), out->vocab_size, vocab);
   }
   return Ok{};
 }
@@ -240,8 +263,9 @@ Result<ModelConfig> parse_gguf_config(const GgufFile& file) {
                  name == nullptr ? "nothing" : quote(*name));
   }
   if (file.find_uint("split.count").value_or(1) > 1) {
-    return error("{}: split.count: expected a whole model, found one of {} parts; merge them with llama-gguf-split",
-                 file.path(), *file.find_uint("split.count"));
+    return error(
+        "{}: split.count: expected a whole model, found one of {} parts; merge them with llama-gguf-split",
+        file.path(), *file.find_uint("split.count"));
   }
   const Metadata meta(file, *name);
   INVAR_RETURN_IF_ERROR(meta.check_known());

@@ -13,7 +13,9 @@
 namespace invar {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 #define EXPECT_CONTAINS(text, part) EXPECT_PRED2(contains, text, part)
 
 // Llama-3.2-1B-Instruct, as published.
@@ -82,8 +84,12 @@ TEST(ModelConfig, Llama32IsRead) {
   EXPECT_FALSE(c.qkv_bias || c.output_bias || c.qk_norm);
   EXPECT_EQ(c.bos_id, 128000);
   EXPECT_EQ(c.eos_ids, (std::vector<int64_t>{128001, 128008, 128009}));
-  const RopeConfig rope{.theta = 500000.0, .scaling = RopeScaling::kLlama3, .factor = 32.0,
-                        .original_max_position = 8192, .low_freq_factor = 1.0, .high_freq_factor = 4.0};
+  const RopeConfig rope{.theta = 500000.0,
+                        .scaling = RopeScaling::kLlama3,
+                        .factor = 32.0,
+                        .original_max_position = 8192,
+                        .low_freq_factor = 1.0,
+                        .high_freq_factor = 4.0};
   EXPECT_EQ(c.rope, rope);
 }
 
@@ -117,14 +123,21 @@ TEST(ModelConfig, EveryKindOfRopeScalingIsReadAsTransformersDoes) {
   EXPECT_EQ(linear.rope, (RopeConfig{.theta = 1e6, .scaling = RopeScaling::kLinear, .factor = 2.0}));
   const ModelConfig yarn = parsed(with(kQwen3, R"({"rope_scaling": {"rope_type": "yarn", "factor": 4.0,
       "original_max_position_embeddings": 32768}})"));
-  EXPECT_EQ(yarn.rope, (RopeConfig{.theta = 1e6, .scaling = RopeScaling::kYarn, .factor = 4.0,
-                                   .original_max_position = 32768}));
+  EXPECT_EQ(yarn.rope,
+            (RopeConfig{
+                .theta = 1e6, .scaling = RopeScaling::kYarn, .factor = 4.0, .original_max_position = 32768}));
   const ModelConfig full = parsed(with(kQwen3, R"({"rope_scaling": {"rope_type": "yarn", "beta_fast": 16,
       "beta_slow": 2, "truncate": false, "attention_factor": 1.5, "mscale": 0.707, "mscale_all_dim": 1.0,
       "original_max_position_embeddings": 10240}})"));
-  EXPECT_EQ(full.rope, (RopeConfig{.theta = 1e6, .scaling = RopeScaling::kYarn, .factor = 4.0,
-                                   .original_max_position = 10240, .beta_fast = 16.0, .beta_slow = 2.0,
-                                   .attention_factor = 1.5, .mscale = 0.707, .mscale_all_dim = 1.0,
+  EXPECT_EQ(full.rope, (RopeConfig{.theta = 1e6,
+                                   .scaling = RopeScaling::kYarn,
+                                   .factor = 4.0,
+                                   .original_max_position = 10240,
+                                   .beta_fast = 16.0,
+                                   .beta_slow = 2.0,
+                                   .attention_factor = 1.5,
+                                   .mscale = 0.707,
+                                   .mscale_all_dim = 1.0,
                                    .truncate = false}));
   const Json beside = with(kQwen3, R"({"original_max_position_embeddings": 4096,
       "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}})");
@@ -137,11 +150,13 @@ TEST(ModelConfig, RopeScalingThatWeDoNotComputeIsRefused) {
   };
   EXPECT_CONTAINS(rope(R"({"rope_type": "dynamic", "factor": 2.0})"),
                   "rope_scaling: rope_type: found \"dynamic\"; supported: default, linear, llama3, yarn");
-  EXPECT_CONTAINS(rope(R"({"rope_type": "linear"})"), "factor: expected a number of 1 to 1000000, found nothing");
+  EXPECT_CONTAINS(rope(R"({"rope_type": "linear"})"),
+                  "factor: expected a number of 1 to 1000000, found nothing");
   EXPECT_CONTAINS(rope(R"({"rope_type": "linear", "factor": 0.5})"), "found 0.5");
   EXPECT_CONTAINS(rope(R"({"rope_type": "llama3", "factor": 8.0})"), "low_freq_factor: expected a number");
-  EXPECT_CONTAINS(rope(R"({"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4})"),
-                  "low_freq_factor < high_freq_factor");
+  EXPECT_CONTAINS(
+      rope(R"({"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4})"),
+      "low_freq_factor < high_freq_factor");
   EXPECT_CONTAINS(rope(R"({"rope_type": "yarn", "factor": 4, "beta_fast": 1, "beta_slow": 2})"),
                   "beta_slow < beta_fast");
   EXPECT_CONTAINS(rope(R"({"rope_type": "default", "mrope_section": [16, 24, 24]})"), "\"mrope_section\"");
@@ -153,17 +168,20 @@ TEST(ModelConfig, RopeScalingThatWeDoNotComputeIsRefused) {
 }
 
 TEST(ModelConfig, OtherModelsAreRefusedByName) {
-  EXPECT_EQ(refusal(with(kLlama, R"({"architectures": ["FooForCausalLM"]})")),
-            "config.json: architectures: found \"FooForCausalLM\"; supported: LlamaForCausalLM, Qwen2ForCausalLM, "
-            "Qwen3ForCausalLM");
+  EXPECT_EQ(
+      refusal(with(kLlama, R"({"architectures": ["FooForCausalLM"]})")),
+      "config.json: architectures: found \"FooForCausalLM\"; supported: LlamaForCausalLM, Qwen2ForCausalLM, "
+      "Qwen3ForCausalLM");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"architectures": null})")), "found nothing");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"architectures": []})")), "found an array of 0");
-  EXPECT_CONTAINS(refusal(with(kLlama, R"({"model_type": "mllama"})")), "expected \"llama\" for LlamaForCausalLM");
+  EXPECT_CONTAINS(refusal(with(kLlama, R"({"model_type": "mllama"})")),
+                  "expected \"llama\" for LlamaForCausalLM");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"hidden_act": "gelu"})")), "found \"gelu\"; supported: \"silu\"");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"quantization_config": {"quant_method": "gptq", "bits": 4}})")),
                   "quantization_config: found \"gptq\"");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"mlp_bias": true})")), "mlp_bias: expected false, found true");
-  EXPECT_CONTAINS(refusal(with(kQwen2, R"({"use_sliding_window": true})")), "use_sliding_window: expected false");
+  EXPECT_CONTAINS(refusal(with(kQwen2, R"({"use_sliding_window": true})")),
+                  "use_sliding_window: expected false");
   EXPECT_CONTAINS(refusal(with(kQwen2, R"({"layer_types": ["full_attention", "sliding_attention"]})")),
                   "found \"sliding_attention\"");
   EXPECT_CONTAINS(refusal(with(kQwen2, R"({"dual_chunk_attention_config": {"chunk_size": 262144}})")),
@@ -183,19 +201,25 @@ TEST(ModelConfig, MissingAbsurdAndMismatchedSizesAreRefused) {
                       std::string(key) + ": expected an integer of 1 to ");
     }
   }
-  EXPECT_CONTAINS(refusal(with(kLlama, R"({"num_key_value_heads": 7})")), "expected a divisor of the 32 query heads");
-  EXPECT_CONTAINS(refusal(with(kLlama, R"({"num_key_value_heads": 64})")), "kv_heads: expected 1 to 32, found 64");
+  EXPECT_CONTAINS(refusal(with(kLlama, R"({"num_key_value_heads": 7})")),
+                  "expected a divisor of the 32 query heads");
+  EXPECT_CONTAINS(refusal(with(kLlama, R"({"num_key_value_heads": 64})")),
+                  "kv_heads: expected 1 to 32, found 64");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"head_dim": 63})")), "expected an even number");
-  EXPECT_CONTAINS(refusal(with(kLlama, R"({"head_dim": null, "hidden_size": 2050})")), "hidden_size: expected a multiple");
-  EXPECT_CONTAINS(refusal(with(kLlama, R"({"rms_norm_eps": -1e-5})")), "rms_norm_eps: expected a number of 0 to 1");
+  EXPECT_CONTAINS(refusal(with(kLlama, R"({"head_dim": null, "hidden_size": 2050})")),
+                  "hidden_size: expected a multiple");
+  EXPECT_CONTAINS(refusal(with(kLlama, R"({"rms_norm_eps": -1e-5})")),
+                  "rms_norm_eps: expected a number of 0 to 1");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"eos_token_id": [1, 128256]})")), "ids below vocab_size 128256");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"bos_token_id": 128256})")), "bos_token_id");
   EXPECT_CONTAINS(refusal(with(kLlama, R"({"num_hidden_layers": 1024, "hidden_size": 131072,
-                                           "intermediate_size": 1048576})")), "at most 4398046511104 parameters");
+                                           "intermediate_size": 1048576})")),
+                  "at most 4398046511104 parameters");
 }
 
 TEST(ModelConfig, AbsentOptionalKeysHaveTransformersDefaults) {
-  const ModelConfig c = parsed(with(kLlama, R"({"num_key_value_heads": null, "head_dim": null, "rms_norm_eps": null,
+  const ModelConfig c =
+      parsed(with(kLlama, R"({"num_key_value_heads": null, "head_dim": null, "rms_norm_eps": null,
       "tie_word_embeddings": null, "bos_token_id": null, "eos_token_id": null, "attention_bias": true,
       "hidden_act": null, "model_type": null})"));
   EXPECT_EQ(c.kv_heads, 32);
@@ -213,8 +237,8 @@ TEST(ModelConfig, GenerationConfigOverridesTheEndTokensAndSuggestsSampling) {
       "eos_token_id": [151645, 151643], "repetition_penalty": 1.1, "temperature": 0.7, "top_p": 0.8, "top_k": 20})");
   const ModelConfig c = parsed(kQwen2, &generation);
   EXPECT_EQ(c.eos_ids, (std::vector<int64_t>{151643, 151645}));
-  const GenerationDefaults expected{.do_sample = true, .temperature = 0.7, .top_p = 0.8, .top_k = 20,
-                                    .repetition_penalty = 1.1};
+  const GenerationDefaults expected{
+      .do_sample = true, .temperature = 0.7, .top_p = 0.8, .top_k = 20, .repetition_penalty = 1.1};
   EXPECT_EQ(c.generation, expected);
   const Json bad = Json::parse(R"({"temperature": "hot"})");
   EXPECT_EQ(parse_hf_config(kQwen2, &bad, "config.json").message(),
@@ -265,45 +289,63 @@ std::string refusal(const GgufBuilder& builder) {
 TEST(GgufConfig, EveryArchitectureIsRead) {
   const Result<ModelConfig> llama = parse(small_gguf("llama"));
   ASSERT_TRUE(llama.ok()) << llama.message();
-  const ModelConfig expected{.architecture = Architecture::kLlama, .vocab_size = 4, .hidden_size = 8,
-                             .intermediate_size = 16, .layers = 2, .heads = 2, .kv_heads = 1, .head_dim = 4,
-                             .max_position = 8192, .rms_eps = 1e-5f, .rope = {.theta = 100000.0},
-                             .tie_embeddings = true, .bos_id = 1, .eos_ids = {2}};
+  const ModelConfig expected{.architecture = Architecture::kLlama,
+                             .vocab_size = 4,
+                             .hidden_size = 8,
+                             .intermediate_size = 16,
+                             .layers = 2,
+                             .heads = 2,
+                             .kv_heads = 1,
+                             .head_dim = 4,
+                             .max_position = 8192,
+                             .rms_eps = 1e-5f,
+                             .rope = {.theta = 100000.0},
+                             .tie_embeddings = true,
+                             .bos_id = 1,
+                             .eos_ids = {2}};
   EXPECT_EQ(*llama, expected);
   const Result<ModelConfig> qwen2 = parse(small_gguf("qwen2", false));
   ASSERT_TRUE(qwen2.ok()) << qwen2.message();
   EXPECT_TRUE(qwen2->qkv_bias && !qwen2->output_bias && !qwen2->tie_embeddings);
-  const Result<ModelConfig> qwen3 = parse(small_gguf("qwen3").put<uint32_t>("qwen3.attention.key_length", 16));
+  const Result<ModelConfig> qwen3 =
+      parse(small_gguf("qwen3").put<uint32_t>("qwen3.attention.key_length", 16));
   ASSERT_TRUE(qwen3.ok()) << qwen3.message();
   EXPECT_EQ(qwen3->head_dim, 16);
   EXPECT_TRUE(qwen3->qk_norm && !qwen3->qkv_bias);
 }
 
 TEST(GgufConfig, EndTokensAndSamplingAreCollected) {
-  const Result<ModelConfig> config =
-      parse(small_gguf("llama").put<uint32_t>("tokenizer.ggml.eot_token_id", 0)
-                .put<uint32_t>("tokenizer.ggml.eom_token_id", 2).put<float>("general.sampling.temp", 0.5f)
-                .put<int32_t>("general.sampling.top_k", 20));
+  const Result<ModelConfig> config = parse(small_gguf("llama")
+                                               .put<uint32_t>("tokenizer.ggml.eot_token_id", 0)
+                                               .put<uint32_t>("tokenizer.ggml.eom_token_id", 2)
+                                               .put<float>("general.sampling.temp", 0.5f)
+                                               .put<int32_t>("general.sampling.top_k", 20));
   ASSERT_TRUE(config.ok()) << config.message();
   EXPECT_EQ(config->eos_ids, (std::vector<int64_t>{0, 2}));
   EXPECT_EQ(config->generation, (GenerationDefaults{.temperature = 0.5, .top_k = 20}));
 }
 
 TEST(GgufConfig, RopeScalingIsReadOrRefused) {
-  const auto yarn = parse(small_gguf("qwen2").put_string("qwen2.rope.scaling.type", "yarn")
+  const auto yarn = parse(small_gguf("qwen2")
+                              .put_string("qwen2.rope.scaling.type", "yarn")
                               .put<float>("qwen2.rope.scaling.factor", 4.0f)
                               .put<uint32_t>("qwen2.rope.scaling.original_context_length", 2048));
   ASSERT_TRUE(yarn.ok()) << yarn.message();
-  EXPECT_EQ(yarn->rope, (RopeConfig{.theta = 100000.0, .scaling = RopeScaling::kYarn, .factor = 4.0,
-                                    .original_max_position = 2048}));
-  const auto linear = parse(small_gguf("llama").put_string("llama.rope.scaling.type", "linear")
+  EXPECT_EQ(
+      yarn->rope,
+      (RopeConfig{
+          .theta = 100000.0, .scaling = RopeScaling::kYarn, .factor = 4.0, .original_max_position = 2048}));
+  const auto linear = parse(small_gguf("llama")
+                                .put_string("llama.rope.scaling.type", "linear")
                                 .put<float>("llama.rope.scaling.factor", 2.0f));
   EXPECT_EQ(linear->rope.scaling, RopeScaling::kLinear);
   EXPECT_CONTAINS(refusal(small_gguf("llama").put_string("llama.rope.scaling.type", "longrope")),
                   "found \"longrope\"; supported: none, linear, yarn");
-  EXPECT_CONTAINS(refusal(small_gguf("llama").put_string("llama.rope.scaling.type", "yarn")
+  EXPECT_CONTAINS(refusal(small_gguf("llama")
+                              .put_string("llama.rope.scaling.type", "yarn")
                               .put<float>("llama.rope.scaling.factor", 2.0f)
-                              .put<float>("llama.rope.scaling.attn_factor", 0.5f)), "expected a number of 1 to 1");
+                              .put<float>("llama.rope.scaling.attn_factor", 0.5f)),
+                  "expected a number of 1 to 1");
   EXPECT_CONTAINS(refusal(small_gguf("llama").put<uint32_t>("llama.rope.dimension_count", 2)),
                   "expected the head dimension 4");
 }
@@ -315,9 +357,9 @@ TEST(GgufConfig, Llama3ScalingIsRecoveredFromItsDivisors) {
     for (std::size_t i = 0; i < divisors.size(); ++i) {
       const double wave = 2 * M_PI * std::pow(500000.0, static_cast<double>(i) / 64.0);
       const double smooth = (8192.0 / wave - 1.0) / 3.0;
-      divisors[i] = static_cast<float>(wave < 8192.0 / 4   ? 1.0
-                                       : wave > 8192.0     ? factor
-                                                           : 1.0 / ((1.0 - smooth) / factor + smooth));
+      divisors[i] = static_cast<float>(wave < 8192.0 / 4 ? 1.0
+                                       : wave > 8192.0   ? factor
+                                                         : 1.0 / ((1.0 - smooth) / factor + smooth));
     }
     divisors[30] *= static_cast<float>(spoil);
     const std::string data(reinterpret_cast<const char*>(divisors.data()), 256);
@@ -334,10 +376,13 @@ TEST(GgufConfig, Llama3ScalingIsRecoveredFromItsDivisors) {
   for (const double factor : {8.0, 32.0}) {
     const Result<ModelConfig> config = parse(file(factor, 1.0));
     ASSERT_TRUE(config.ok()) << config.message();
-    EXPECT_EQ(config->rope, (RopeConfig{.theta = 500000.0, .scaling = RopeScaling::kLlama3, .factor = factor,
+    EXPECT_EQ(config->rope, (RopeConfig{.theta = 500000.0,
+                                        .scaling = RopeScaling::kLlama3,
+                                        .factor = factor,
                                         .original_max_position = 8192}));
   }
-  EXPECT_CONTAINS(refusal(file(8.0, 1.01)), "rope_freqs.weight: expected the divisors of Llama 3's RoPE scaling");
+  EXPECT_CONTAINS(refusal(file(8.0, 1.01)),
+                  "rope_freqs.weight: expected the divisors of Llama 3's RoPE scaling");
   EXPECT_CONTAINS(refusal(file(8.3, 1.0)), "found others");
   EXPECT_CONTAINS(refusal(file(8.0, std::nan(""))), "found others");
 }
@@ -348,8 +393,10 @@ TEST(GgufConfig, WhatWeDoNotComputeIsRefusedByName) {
   EXPECT_CONTAINS(refusal(GgufBuilder()), "general.architecture: found nothing");
   EXPECT_CONTAINS(refusal(small_gguf("llama").put<uint32_t>("llama.expert_count", 8)),
                   "llama.expert_count: expected an integer of 0 to 0, found 8");
-  EXPECT_CONTAINS(refusal(small_gguf("qwen2").put<uint32_t>("qwen2.attention.sliding_window", 4096)), "found 4096");
-  EXPECT_CONTAINS(refusal(small_gguf("llama").put<float>("llama.logit_scale", 2.0f)), "\"llama.logit_scale\"");
+  EXPECT_CONTAINS(refusal(small_gguf("qwen2").put<uint32_t>("qwen2.attention.sliding_window", 4096)),
+                  "found 4096");
+  EXPECT_CONTAINS(refusal(small_gguf("llama").put<float>("llama.logit_scale", 2.0f)),
+                  "\"llama.logit_scale\"");
   EXPECT_CONTAINS(refusal(small_gguf("llama").put<uint32_t>("llama.vocab_size", 5)), "expected 4");
   EXPECT_CONTAINS(refusal(small_gguf("llama").put<uint16_t>("split.count", 3)), "one of 3 parts");
   EXPECT_CONTAINS(refusal(small_gguf("llama").put<bool>("llama.attention.causal", false)), "expected true");

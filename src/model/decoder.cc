@@ -17,18 +17,21 @@ KvLayout DecoderModel::kv_layout(int64_t page_size) const {
   return {.kv_heads = config.kv_heads, .head_dim = config.head_dim, .page_size = page_size};
 }
 
-void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv, Activations& activations) {
-  INVAR_CHECK(batch.rows() <= activations.rows_max(), "{} rows, room for {}", batch.rows(), activations.rows_max());
+void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv,
+             Activations& activations) {
+  INVAR_CHECK(batch.rows() <= activations.rows_max(), "{} rows, room for {}", batch.rows(),
+              activations.rows_max());
   INVAR_CHECK(kv.size() == model.blocks.size(), "{} caches, {} blocks", kv.size(), model.blocks.size());
   forward(queue, model.embedding, batch.tokens, activations.residual());
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
     forward(queue, model.blocks[i], i == 0, batch, model.cos_sin.data(), kv[i], activations);
   }
-  forward_residual(queue, model.final_norm, batch.rows(), activations.delta, activations.residual(), activations.normed);
+  forward_residual(queue, model.final_norm, batch.rows(), activations.delta, activations.residual(),
+                   activations.normed);
 }
 
-void logits(Queue& queue, const DecoderModel& model, const Activations& activations, std::span<const int32_t> rows,
-            bf16* gathered, float* out) {
+void logits(Queue& queue, const DecoderModel& model, const Activations& activations,
+            std::span<const int32_t> rows, bf16* gathered, float* out) {
   const int64_t dim = model.config.hidden_size;
   const int64_t vocab = model.config.vocab_size;
   for (std::size_t i = 0; i < rows.size(); ++i) {

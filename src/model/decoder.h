@@ -13,7 +13,7 @@ namespace invar {
 
 struct DecoderModel {
   ModelConfig config;
-  Embedding embedding;     // [V, C]
+  Embedding embedding;  // [V, C]
   std::vector<DecoderBlock> blocks;
   RmsNorm final_norm;
   Linear lm_head;         // [V, C]; its own packing of the embedding where they are tied
@@ -28,11 +28,12 @@ using KvViews = std::span<const KvView>;
 
 // Runs the rows of a batch through all blocks: extends the cache, and leaves the last block's normalised output in
 // activations.normed ([T, C], the LM head's input).
-void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv, Activations& activations);
+void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv,
+             Activations& activations);
 
-// logits[i] = lm_head(activations.normed[rows[i]]) in fp32, [rows.size(), V], rows V apart. A row's logits do not depend on
-// which other rows are asked for. gathered: scratch, [rows.size(), C].
-void logits(Queue& queue, const DecoderModel& model, const Activations& activations, std::span<const int32_t> rows,
-            bf16* gathered, float* out);
+// logits[i] = lm_head(activations.normed[rows[i]]) in fp32, [rows.size(), V], rows V apart. A row's logits do
+// not depend on which other rows are asked for. gathered: scratch, [rows.size(), C].
+void logits(Queue& queue, const DecoderModel& model, const Activations& activations,
+            std::span<const int32_t> rows, bf16* gathered, float* out);
 
 }  // namespace invar

@@ -9,8 +9,7 @@ Result<DecoderModel> load_llama(const Parts& parts) {
     const ModelConfig& config = parts.config();
     DecoderBlock block;
     INVAR_TRY(block.attention_norm, parts.norm(layer + "input_layernorm", config.hidden_size));
-    INVAR_TRY(block.attention,
-              parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias));
+    INVAR_TRY(block.attention, parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias));
     INVAR_TRY(block.mlp_norm, parts.norm(layer + "post_attention_layernorm", config.hidden_size));
     INVAR_TRY(block.mlp, parts.gated_mlp(layer + "mlp."));
     return block;

@@ -1,5 +1,6 @@
-// Parts: reads the weights of a transformer block by their Hugging Face names and packs them. What an architecture is made
-// of stands in its own file (llama.cc, qwen2.cc, qwen3.cc); this is the vocabulary they share.
+// Parts: reads the weights of a transformer block by their Hugging Face names and packs them. What an
+// architecture is made of stands in its own file (llama.cc, qwen2.cc, qwen3.cc); this is the vocabulary they
+// share.
 #pragma once
 
 #include <initializer_list>

@@ -16,17 +16,13 @@ struct NamePair {
 constexpr NamePair kModelNames[] = {
     {"model.embed_tokens", "token_embd"}, {"model.norm", "output_norm"}, {"lm_head", "output"}};
 constexpr std::string_view kLayerPrefix = "model.layers.";
-constexpr NamePair kLayerNames[] = {{"self_attn.q_proj", "attn_q"},
-                                    {"self_attn.k_proj", "attn_k"},
-                                    {"self_attn.v_proj", "attn_v"},
-                                    {"self_attn.o_proj", "attn_output"},
-                                    {"self_attn.q_norm", "attn_q_norm"},
-                                    {"self_attn.k_norm", "attn_k_norm"},
-                                    {"input_layernorm", "attn_norm"},
-                                    {"post_attention_layernorm", "ffn_norm"},
-                                    {"mlp.gate_proj", "ffn_gate"},
-                                    {"mlp.up_proj", "ffn_up"},
-                                    {"mlp.down_proj", "ffn_down"}};
+constexpr NamePair kLayerNames[] = {
+    {"self_attn.q_proj", "attn_q"},      {"self_attn.k_proj", "attn_k"},
+    {"self_attn.v_proj", "attn_v"},      {"self_attn.o_proj", "attn_output"},
+    {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"},
+    {"input_layernorm", "attn_norm"},    {"post_attention_layernorm", "ffn_norm"},
+    {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
+    {"mlp.down_proj", "ffn_down"}};
 
 void add_layer(const ModelConfig& c, int64_t layer, std::vector<WeightSpec>* specs) {
   const std::string prefix = fmt::format("{}{}.", kLayerPrefix, layer);
@@ -79,7 +75,8 @@ std::string gguf_name(std::string_view hf_name) {
   const std::size_t end = base.find('.');
   INVAR_CHECK(end != std::string_view::npos, "{}", hf_name);
   for (const NamePair& pair : kLayerNames) {
-    if (pair.hf == base.substr(end + 1)) return fmt::format("blk.{}.{}{}", base.substr(0, end), pair.gguf, suffix);
+    if (pair.hf == base.substr(end + 1))
+      return fmt::format("blk.{}.{}{}", base.substr(0, end), pair.gguf, suffix);
   }
   INVAR_CHECK(false, "{} has no GGUF name", hf_name);
   return {};

@@ -12,7 +12,9 @@
 namespace invar {
 namespace {
 
-std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 int64_t elements_of(const std::vector<int64_t>& shape) {
   int64_t product = 1;
@@ -47,7 +49,8 @@ Result<std::string> single_gguf(const std::string& folder) {
   if (code) return error("{}: cannot list the folder: {}", folder, code.message());
   if (found.size() > 1) {
     std::sort(found.begin(), found.end());
-    return error("{}: expected one .gguf file, found {}; name one of them, like {}", folder, found.size(), found[0]);
+    return error("{}: expected one .gguf file, found {}; name one of them, like {}", folder, found.size(),
+                 found[0]);
   }
   return found.empty() ? std::string() : found[0];
 }
@@ -70,8 +73,10 @@ Result<WeightSource> WeightSource::open(const std::string& path) {
     if (!is_file(path + "/model.safetensors") && !is_file(path + "/model.safetensors.index.json")) {
       INVAR_TRY(gguf, single_gguf(path));
       if (gguf.empty()) {
-        return error("{}: expected model.safetensors, model.safetensors.index.json or one .gguf file in this folder, "
-                     "found none", path);
+        return error(
+            "{}: expected model.safetensors, model.safetensors.index.json or one .gguf file in this folder, "
+            "found none",
+            path);
       }
     }
     source = gguf.empty() ? open_safetensors(path, path) : open_gguf(gguf);
@@ -84,7 +89,8 @@ Result<WeightSource> WeightSource::open(const std::string& path) {
   } else if (is_file(path)) {
     return error("{}: expected a folder, a .safetensors file or a .gguf file, found another file", path);
   } else {
-    return error("{}: no such file or folder; expected a Hugging Face folder, a .safetensors or a .gguf file", path);
+    return error("{}: no such file or folder; expected a Hugging Face folder, a .safetensors or a .gguf file",
+                 path);
   }
   if (!source) return source;
   source->path_ = path;
@@ -130,13 +136,14 @@ Status WeightSource::check_tensors() const {
                    ggml_block(quantised->type).name);
     }
     if (plain != nullptr && !is_float_weight(plain->dtype)) {
-      return error("{}: tensor {}: expected F32, F16 or BF16, found {}", path_, name, dtype_name(plain->dtype));
+      return error("{}: tensor {}: expected F32, F16 or BF16, found {}", path_, name,
+                   dtype_name(plain->dtype));
     }
   }
   const auto check_extra = [&](const std::string& name) -> Status {
     if (names.contains(name) || is_ignored(name, config_)) return Ok{};
-    return error("{}: found the tensor {}, which a {} of this configuration does not have", path_, quote(name),
-                 architecture_name(config_.architecture));
+    return error("{}: found the tensor {}, which a {} of this configuration does not have", path_,
+                 quote(name), architecture_name(config_.architecture));
   };
   if (gguf_) {
     for (const GgufTensor& tensor : gguf_->tensors()) INVAR_RETURN_IF_ERROR(check_extra(tensor.name));
@@ -152,11 +159,13 @@ const WeightSpec* WeightSource::find(std::string_view name) const {
   return it != specs_.end() && it->name == name ? &*it : nullptr;
 }
 
-Result<const WeightSpec*> WeightSource::require(std::string_view name, const std::vector<int64_t>& shape) const {
+Result<const WeightSpec*> WeightSource::require(std::string_view name,
+                                                const std::vector<int64_t>& shape) const {
   const WeightSpec* spec = find(name);
   if (spec == nullptr) return error("{}: expected a weight {}, found none", path_, quote(name));
   if (spec->shape != shape) {
-    return error("{}: {}: expected shape {}, found {}", path_, name, shape_text(shape), shape_text(spec->shape));
+    return error("{}: {}: expected shape {}, found {}", path_, name, shape_text(shape),
+                 shape_text(spec->shape));
   }
   return spec;
 }

@@ -50,7 +50,7 @@ class WeightSource {
   const std::string& path() const { return path_; }  // as given to open()
   const ModelConfig& config() const { return config_; }
   const std::vector<WeightSpec>& specs() const { return specs_; }  // weight_specs(config())
-  const GgufFile* gguf() const { return gguf_.get(); }             // nullptr for safetensors; has the tokenizer
+  const GgufFile* gguf() const { return gguf_.get(); }  // nullptr for safetensors; has the tokenizer
   // The folder with tokenizer.json and the other files of a Hugging Face model; empty for GGUF.
   const std::string& folder() const { return folder_; }
 
@@ -77,7 +77,7 @@ class WeightSource {
   std::string path_, folder_;
   ModelConfig config_;
   std::vector<WeightSpec> specs_;
-  std::unique_ptr<GgufFile> gguf_;                 // one of these two
+  std::unique_ptr<GgufFile> gguf_;  // one of these two
   std::unique_ptr<SafetensorsModel> safetensors_;
 };
 

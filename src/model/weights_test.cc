@@ -18,14 +18,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 #define EXPECT_CONTAINS(text, part) EXPECT_PRED2(contains, text, part)
 
 // Two layers, every dimension different: V 6, C 8, F 10, H 4, G 2, D 4.
 Json small_config(const std::string& architecture, const std::string& model_type) {
-  return {{"architectures", {architecture}}, {"model_type", model_type}, {"vocab_size", 6}, {"hidden_size", 8},
-          {"intermediate_size", 10}, {"num_hidden_layers", 2}, {"num_attention_heads", 4},
-          {"num_key_value_heads", 2}, {"head_dim", 4}, {"max_position_embeddings", 64}, {"rope_theta", 10000.0}};
+  return {{"architectures", {architecture}},
+          {"model_type", model_type},
+          {"vocab_size", 6},
+          {"hidden_size", 8},
+          {"intermediate_size", 10},
+          {"num_hidden_layers", 2},
+          {"num_attention_heads", 4},
+          {"num_key_value_heads", 2},
+          {"head_dim", 4},
+          {"max_position_embeddings", 64},
+          {"rope_theta", 10000.0}};
 }
 const Json kLlama = small_config("LlamaForCausalLM", "llama");
 
@@ -103,7 +113,8 @@ class WeightsTest : public testing::Test {
         for (int64_t head = 0; head < spec.shape[0] / 4; ++head) {
           for (int64_t i = 0; i < 2; ++i) {
             for (int64_t half = 0; half < 2; ++half) {
-              for (int64_t c = 0; c < width; ++c) values[to++] = from[((head * 2 + half) * 2 + i) * width + c];
+              for (int64_t c = 0; c < width; ++c)
+                values[to++] = from[((head * 2 + half) * 2 + i) * width + c];
             }
           }
         }
@@ -169,7 +180,8 @@ TEST_F(WeightsTest, EveryWayToNameAModelLoadsTheSameWeights) {
 }
 
 TEST_F(WeightsTest, Qwen2AndQwen3HaveTheirBiasesAndNormsInBothFormats) {
-  for (const auto& [name, type] : {std::pair{"Qwen2ForCausalLM", "qwen2"}, std::pair{"Qwen3ForCausalLM", "qwen3"}}) {
+  for (const auto& [name, type] :
+       {std::pair{"Qwen2ForCausalLM", "qwen2"}, std::pair{"Qwen3ForCausalLM", "qwen3"}}) {
     use(small_config(name, type));
     write(views());
     write(gguf(type));
@@ -198,8 +210,10 @@ TEST_F(WeightsTest, ShardsAreOneModel) {
   write(views(in_first), "s-1.safetensors");
   write(views([&](const std::string& name) { return !in_first(name); }), "s-2.safetensors");
   Json map = Json::object();
-  for (const WeightSpec& spec : specs_) map[spec.name] = in_first(spec.name) ? "s-1.safetensors" : "s-2.safetensors";
-  ASSERT_TRUE(write_file_atomically(path("model.safetensors.index.json"), Json{{"weight_map", map}}.dump()).ok());
+  for (const WeightSpec& spec : specs_)
+    map[spec.name] = in_first(spec.name) ? "s-1.safetensors" : "s-2.safetensors";
+  ASSERT_TRUE(
+      write_file_atomically(path("model.safetensors.index.json"), Json{{"weight_map", map}}.dump()).ok());
   const Result<WeightSource> source = WeightSource::open(folder_);
   ASSERT_TRUE(source.ok()) << source.message();
   expect_all_weights(*source);
@@ -230,22 +244,26 @@ TEST_F(WeightsTest, TensorsThatDoNotFitTheConfigurationAreRefusedByName) {
   SafetensorsTensors tensors = views();
   tensors.erase("model.layers.1.mlp.up_proj.weight");
   write(tensors);
-  EXPECT_EQ(refusal(folder_), folder_ + ": expected a tensor model.layers.1.mlp.up_proj.weight of shape [10, 8], "
-                                        "found none");
+  EXPECT_EQ(refusal(folder_), folder_ +
+                                  ": expected a tensor model.layers.1.mlp.up_proj.weight of shape [10, 8], "
+                                  "found none");
   tensors = views();
   tensors["model.layers.0.mlp.up_proj.weight"].shape = {8, 10};
   write(tensors);
-  EXPECT_CONTAINS(refusal(folder_), "tensor model.layers.0.mlp.up_proj.weight: expected shape [10, 8] from the "
-                                    "configuration, found [8, 10]");
+  EXPECT_CONTAINS(refusal(folder_),
+                  "tensor model.layers.0.mlp.up_proj.weight: expected shape [10, 8] from the "
+                  "configuration, found [8, 10]");
   tensors = views();
   tensors["model.norm.weight"].dtype = DType::kI32;
   write(tensors);
   EXPECT_CONTAINS(refusal(folder_), "tensor model.norm.weight: expected F32, F16 or BF16, found I32");
   tensors = views();
-  tensors["model.layers.0.self_attn.q_proj.bias"] = {DType::kF32, {2}, tensors["model.norm.weight"].data.first(8)};
+  tensors["model.layers.0.self_attn.q_proj.bias"] = {
+      DType::kF32, {2}, tensors["model.norm.weight"].data.first(8)};
   write(tensors);
-  EXPECT_CONTAINS(refusal(folder_), "found the tensor \"model.layers.0.self_attn.q_proj.bias\", which a "
-                                    "LlamaForCausalLM of this configuration does not have");
+  EXPECT_CONTAINS(refusal(folder_),
+                  "found the tensor \"model.layers.0.self_attn.q_proj.bias\", which a "
+                  "LlamaForCausalLM of this configuration does not have");
   GgufBuilder builder = gguf("llama");
   builder.tensor("blk.0.attn_sinks.weight", GgmlType::kF32, {1}, "abcd");
   write(builder);
@@ -254,8 +272,8 @@ TEST_F(WeightsTest, TensorsThatDoNotFitTheConfigurationAreRefusedByName) {
 
 TEST_F(WeightsTest, SecondCopiesOfTiedEmbeddingsAndOldRopeTablesAreIgnored) {
   SafetensorsTensors tensors = views();
-  tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {DType::kF32, {2},
-                                                             tensors["model.norm.weight"].data.first(8)};
+  tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {
+      DType::kF32, {2}, tensors["model.norm.weight"].data.first(8)};
   Json json = kLlama;
   json["tie_word_embeddings"] = true;
   ASSERT_TRUE(write_file_atomically(path("config.json"), json.dump()).ok());
@@ -293,10 +311,12 @@ TEST_F(WeightsTest, AVectorInBlocksIsRefusedNotMisread) {
 TEST_F(WeightsTest, PathsThatAreNoModelAreRefused) {
   EXPECT_CONTAINS(refusal(path("none")), "no such file or folder");
   EXPECT_CONTAINS(refusal(path("config.json")), "expected a folder, a .safetensors file or a .gguf file");
-  EXPECT_CONTAINS(refusal(folder_), "expected model.safetensors, model.safetensors.index.json or one .gguf file");
+  EXPECT_CONTAINS(refusal(folder_),
+                  "expected model.safetensors, model.safetensors.index.json or one .gguf file");
   write(gguf("llama"));
   fs::copy(path("m.gguf"), path("n.gguf"));
-  EXPECT_CONTAINS(refusal(folder_), "expected one .gguf file, found 2; name one of them, like " + path("m.gguf"));
+  EXPECT_CONTAINS(refusal(folder_),
+                  "expected one .gguf file, found 2; name one of them, like " + path("m.gguf"));
   write(views());
   fs::remove(path("config.json"));
   EXPECT_CONTAINS(refusal(path("model.safetensors")), "config.json: cannot open");
@@ -306,14 +326,16 @@ TEST_F(WeightsTest, LoadingAnUnknownNameOrAnotherShapeIsAnError) {
   write(views());
   const Result<WeightSource> source = WeightSource::open(folder_);
   ASSERT_TRUE(source.ok());
-  EXPECT_CONTAINS(source->load("model.nurm.weight", {8}).message(), "expected a weight \"model.nurm.weight\"");
+  EXPECT_CONTAINS(source->load("model.nurm.weight", {8}).message(),
+                  "expected a weight \"model.nurm.weight\"");
   EXPECT_CONTAINS(source->load_f32("model.norm.weight", {9}).message(), "expected shape [9], found [8]");
 }
 
 // The real model, against transformers: tools/oracle/gguf_weights.py wrote the digest.
 TEST(RealModel, Smollm2FromGgufEqualsTransformersBitForBit) {
   const char* model = std::getenv("INVAR_SMOLLM2_GGUF");
-  if (model == nullptr) GTEST_SKIP() << "set INVAR_SMOLLM2_GGUF to SmolLM2-135M-Instruct.Q4_1.gguf to run this";
+  if (model == nullptr)
+    GTEST_SKIP() << "set INVAR_SMOLLM2_GGUF to SmolLM2-135M-Instruct.Q4_1.gguf to run this";
   std::string expected;
   std::ifstream(INVAR_SOURCE_DIR "/tests/goldens/smollm2_135m_q4_1.weights_digest") >> expected;
   ASSERT_EQ(expected.size(), 64u);

@@ -2,7 +2,8 @@
 
 namespace invar {
 
-Activations::Activations(const Shape& shape) : rows_max_(shape.rows_max), residual_(shape.rows_max * shape.dim) {
+Activations::Activations(const Shape& shape)
+    : rows_max_(shape.rows_max), residual_(shape.rows_max * shape.dim) {
   arena_ = Buffer<bf16>(rows_max_ * (2 * shape.dim + shape.qkv_dim + shape.heads_dim + 3 * shape.ffn_dim));
   delta = matrix(shape.dim);
   normed = matrix(shape.dim);
@@ -16,8 +17,8 @@ Rows<bf16> Activations::matrix(int64_t dim) {
   return {data, dim};
 }
 
-void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin, KvView kv,
-             Activations& activations) {
+void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin,
+             KvView kv, Activations& activations) {
   Activations& a = activations;
   const int64_t rows = batch.rows();
   if (first) {

@@ -18,10 +18,10 @@ class Activations {
  public:
   struct Shape {
     int64_t rows_max;
-    int64_t dim;         // C
-    int64_t ffn_dim;     // F
-    int64_t qkv_dim;     // (H + 2 G) D
-    int64_t heads_dim;   // H D
+    int64_t dim;        // C
+    int64_t ffn_dim;    // F
+    int64_t qkv_dim;    // (H + 2 G) D
+    int64_t heads_dim;  // H D
   };
   explicit Activations(const Shape& shape);
 
@@ -44,7 +44,7 @@ class Activations {
 
 // residual += delta (unless it is the first block, whose residual is the embedding);
 // residual += attention(norm(residual)); delta = mlp(norm(residual)), left for the next block to add.
-void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin, KvView kv,
-             Activations& activations);
+void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin,
+             KvView kv, Activations& activations);
 
 }  // namespace invar

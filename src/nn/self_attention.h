@@ -21,7 +21,7 @@ struct SelfAttention {
 };
 
 struct SelfAttentionScratch {
-  Rows<bf16> qkv;   // [T, (H + 2 G) D]
+  Rows<bf16> qkv;    // [T, (H + 2 G) D]
   Rows<bf16> heads;  // [T, H D]
 };
 

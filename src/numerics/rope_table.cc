@@ -45,7 +45,8 @@ double blend(double low, double high, double weight_of_high) {
 }
 
 double llama3_frequency(const RopeConfig& config, double frequency) {
-  const double turns = static_cast<double>(config.original_max_position) * frequency / (2 * kPi);  // over the original context
+  const double turns =
+      static_cast<double>(config.original_max_position) * frequency / (2 * kPi);  // over the original context
   if (turns > config.high_freq_factor) return frequency;
   if (turns < config.low_freq_factor) return frequency / config.factor;
   const double smooth = (turns - config.low_freq_factor) / (config.high_freq_factor - config.low_freq_factor);
@@ -54,7 +55,8 @@ double llama3_frequency(const RopeConfig& config, double frequency) {
 
 // The (fractional) index i whose pair turns `rotations` times over the original context.
 double yarn_dimension(const RopeConfig& config, int64_t dim, double rotations) {
-  return static_cast<double>(dim) * log64(static_cast<double>(config.original_max_position) / (rotations * 2 * kPi)) /
+  return static_cast<double>(dim) *
+         log64(static_cast<double>(config.original_max_position) / (rotations * 2 * kPi)) /
          (2 * log64(config.theta));
 }
 
@@ -113,8 +115,9 @@ Status check(const RopeConfig& config, int64_t dim) {
                    config.beta_fast);
     for (const auto& value : {config.mscale, config.mscale_all_dim, config.attention_factor}) {
       if (value && !in_range(*value, 0))
-        return error("rotary embedding: expected mscale, mscale_all_dim and attention_factor of at least 0, found {}",
-                     *value);
+        return error(
+            "rotary embedding: expected mscale, mscale_all_dim and attention_factor of at least 0, found {}",
+            *value);
     }
   }
   return Ok{};

@@ -16,15 +16,15 @@ enum class RopeScaling : uint8_t { kNone, kLinear, kLlama3, kYarn };
 struct RopeConfig {
   double theta = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
-  double factor = 1.0;                          // linear, llama3, yarn; >= 1
-  int64_t original_max_position = 0;            // llama3, yarn: the context length before scaling
-  double low_freq_factor = 1.0;                 // llama3
-  double high_freq_factor = 4.0;                // llama3; > low_freq_factor
-  double beta_fast = 32.0;                      // yarn
-  double beta_slow = 1.0;                       // yarn; < beta_fast
-  std::optional<double> attention_factor;       // yarn; nothing: from factor and the two below
+  double factor = 1.0;                           // linear, llama3, yarn; >= 1
+  int64_t original_max_position = 0;             // llama3, yarn: the context length before scaling
+  double low_freq_factor = 1.0;                  // llama3
+  double high_freq_factor = 4.0;                 // llama3; > low_freq_factor
+  double beta_fast = 32.0;                       // yarn
+  double beta_slow = 1.0;                        // yarn; < beta_fast
+  std::optional<double> attention_factor;        // yarn; nothing: from factor and the two below
   std::optional<double> mscale, mscale_all_dim;  // yarn; used only where both are there
-  bool truncate = true;                         // yarn: whole numbers as bounds of the ramp
+  bool truncate = true;                          // yarn: whole numbers as bounds of the ramp
 
   friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
 };
@@ -34,7 +34,8 @@ struct RopeFrequencies {
   float attention_factor;       // cosines and sines are multiplied by it; 1 for all but yarn
 };
 
-// The frequencies of heads with `dim` rotated dimensions D (even, positive): binary64 throughout, with our own exp and log, rounded once to fp32.
+// The frequencies of heads with `dim` rotated dimensions D (even, positive): binary64 throughout, with our
+// own exp and log, rounded once to fp32.
 //   default  theta^(-2i/D)
 //   linear   the default / factor
 //   llama3   / factor for wavelengths above original / low_freq_factor, unchanged below

@@ -21,7 +21,7 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(int64_t size) : size_(size) {
     if (size == 0) return;
-    data_ = static_cast<T*>(::operator new(bytes(), std::align_val_t{kAlignment}));
+    data_ = static_cast<T*>(::operator new (bytes(), std::align_val_t{kAlignment}));
     std::memset(static_cast<void*>(data_), 0, bytes());
   }
   Buffer(Buffer&& other) noexcept
@@ -31,7 +31,7 @@ class Buffer {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~Buffer() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+  ~Buffer() { ::operator delete (data_, std::align_val_t{kAlignment}); }
 
   T* data() { return data_; }
   const T* data() const { return data_; }

@@ -18,8 +18,8 @@ T load(std::span<const std::byte> bytes, std::size_t i) {
 
 void check_sizes(DType type, std::size_t in_bytes, std::size_t elements) {
   INVAR_CHECK(is_float_weight(type), "dtype {}", dtype_name(type));
-  INVAR_CHECK(in_bytes == elements * static_cast<std::size_t>(dtype_bytes(type)), "{} bytes, {} elements of {}",
-              in_bytes, elements, dtype_name(type));
+  INVAR_CHECK(in_bytes == elements * static_cast<std::size_t>(dtype_bytes(type)),
+              "{} bytes, {} elements of {}", in_bytes, elements, dtype_name(type));
 }
 
 }  // namespace

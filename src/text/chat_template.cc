@@ -21,14 +21,16 @@ Json with_reasoning(const Json& message) {
 }
 
 Result<Json> variables(const Json& messages, const ChatOptions& options) {
-  if (!messages.is_array()) return error("chat template: expected a list of messages, found {}", messages.type_name());
+  if (!messages.is_array())
+    return error("chat template: expected a list of messages, found {}", messages.type_name());
   if (!options.extra.is_object())
     return error("chat template: expected an object of extra variables, found {}", options.extra.type_name());
   Json result = Json::object();
   result["messages"] = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
     if (!messages[i].is_object())
-      return error("chat template: expected message {} to be an object, found {}", i, messages[i].type_name());
+      return error("chat template: expected message {} to be an object, found {}", i,
+                   messages[i].type_name());
     result["messages"].push_back(with_reasoning(messages[i]));
   }
   result["tools"] = options.tools;
@@ -57,8 +59,9 @@ Result<RenderedChat> ChatTemplate::render_with_spans(const Json& messages, const
   INVAR_TRY(const Json scope, variables(messages, options));
   INVAR_TRY(auto rendered, template_.render(scope, options.now));
   if (rendered.span_lost)
-    return error("chat template: a generation block runs inside a macro, call or set block; its bytes cannot be "
-                 "located in the prompt, write it outside of them");
+    return error(
+        "chat template: a generation block runs inside a macro, call or set block; its bytes cannot be "
+        "located in the prompt, write it outside of them");
   return RenderedChat{std::move(rendered.text), std::move(rendered.generation_spans)};
 }
 

@@ -17,10 +17,10 @@ namespace invar {
 struct ChatOptions {
   bool add_generation_prompt = false;
   std::string bos_token, eos_token;
-  nlohmann::ordered_json tools;      // a list of JSON schemas; null: none
-  nlohmann::ordered_json documents;  // a list of {title, text}; null: none
+  nlohmann::ordered_json tools;                                     // a list of JSON schemas; null: none
+  nlohmann::ordered_json documents;                                 // a list of {title, text}; null: none
   nlohmann::ordered_json extra = nlohmann::ordered_json::object();  // more variables, such as enable_thinking
-  std::optional<jinja::DateTime> now;                               // for strftime_now; none: its use is an error
+  std::optional<jinja::DateTime> now;  // for strftime_now; none: its use is an error
 };
 
 // The prompt, and the bytes of it that {% generation %} blocks wrote: what a loss mask counts.
@@ -40,7 +40,8 @@ class ChatTemplate {
   Result<std::string> render(const nlohmann::ordered_json& messages, const ChatOptions& options) const;
 
   // Also an error: a generation block inside a macro, call or set block, whose place in the text is unknown.
-  Result<RenderedChat> render_with_spans(const nlohmann::ordered_json& messages, const ChatOptions& options) const;
+  Result<RenderedChat> render_with_spans(const nlohmann::ordered_json& messages,
+                                         const ChatOptions& options) const;
 
  private:
   explicit ChatTemplate(jinja::Template parsed) : template_(std::move(parsed)) {}

@@ -35,7 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   if (first.value().text != second.value().text) std::abort();
   for (const auto& span : first.value().generation_spans) {
-    if (span.begin < 0 || span.begin > span.end || span.end > static_cast<int64_t>(first.value().text.size())) std::abort();
+    if (span.begin < 0 || span.begin > span.end || span.end > static_cast<int64_t>(first.value().text.size()))
+      std::abort();
   }
   return 0;
 }

@@ -42,7 +42,8 @@ TEST(ChatTemplate, EveryTemplateRendersEveryConversationAsTransformersDoes) {
   const Json golden = Json::parse(read(kFolder + "chats.json"));
   int rendered = 0, refused = 0;
   for (const Json& chat : golden["chats"]) {
-    const std::string name = chat["template"].get<std::string>() + " / " + chat["conversation"].get<std::string>();
+    const std::string name =
+        chat["template"].get<std::string>() + " / " + chat["conversation"].get<std::string>();
     auto parsed = ChatTemplate::parse(read(kFolder + "templates/" + chat["template"].get<std::string>()));
     ASSERT_TRUE(parsed.ok()) << name << ": " << parsed.message();
     const Json& conversation = golden["conversations"][chat["conversation"].get<std::string>()];
@@ -68,7 +69,8 @@ TEST(ChatTemplate, ReasoningIsVisibleUnderBothNamesAndInTheOrderOfTransformers) 
   ASSERT_TRUE(parsed.ok());
   const auto text = parsed->render(Json::parse(R"([{"role": "assistant", "reasoning": "r"}])"), {});
   ASSERT_TRUE(text.ok()) << text.message();
-  EXPECT_EQ(text.value(), "{'thinking': 'r', 'role': 'assistant', 'reasoning': 'r', 'reasoning_content': 'r'}");
+  EXPECT_EQ(text.value(),
+            "{'thinking': 'r', 'role': 'assistant', 'reasoning': 'r', 'reasoning_content': 'r'}");
 }
 
 TEST(ChatTemplate, ADateThatWasNotGivenIsAnErrorThatSaysWhatToDo) {
@@ -90,7 +92,8 @@ TEST(ChatTemplate, MessagesOfAnotherShapeAreRefused) {
   ASSERT_TRUE(parsed.ok());
   EXPECT_FALSE(parsed->render(Json::object(), {}).ok());
   EXPECT_FALSE(parsed->render(Json::parse(R"(["hello"])"), {}).ok());
-  EXPECT_FALSE(parsed->render(Json::parse(R"([{"role": "user", "content": 18446744073709551615}])"), {}).ok());
+  EXPECT_FALSE(
+      parsed->render(Json::parse(R"([{"role": "user", "content": 18446744073709551615}])"), {}).ok());
   EXPECT_FALSE(parsed->render(Json::array({{{"role", "\xff"}}}), {}).ok());
 }
 

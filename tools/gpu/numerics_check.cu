@@ -1,5 +1,5 @@
-// The contract's scalar code on a GPU: (1) every function of numerics/functions.h over all 2^32 inputs gives the CPU's bits;
-// (2) NUM-H16 equals the tensor core's mma.sync.m16n8k16 on random operands of several kinds.
+// The contract's scalar code on a GPU: (1) every function of numerics/functions.h over all 2^32 inputs gives
+// the CPU's bits; (2) NUM-H16 equals the tensor core's mma.sync.m16n8k16 on random operands of several kinds.
 //
 //   nvcc -O3 -std=c++20 --fmad=false -Isrc -Xcompiler=-ffp-contract=off,-march=x86-64-v3 \
 //        -gencode=arch=compute_90a,code=sm_90a tools/gpu/numerics_check.cu -o /tmp/check && /tmp/check
@@ -14,13 +14,13 @@
 #include "numerics/functions.h"
 #include "numerics/h16.h"
 
-#define CHECK(call)                                                                 \
-  do {                                                                              \
-    cudaError_t e = (call);                                                         \
-    if (e != cudaSuccess) {                                                         \
-      std::printf("%s:%d %s\n", __FILE__, __LINE__, cudaGetErrorString(e));         \
-      std::exit(1);                                                                 \
-    }                                                                               \
+#define CHECK(call)                                                         \
+  do {                                                                      \
+    cudaError_t e = (call);                                                 \
+    if (e != cudaSuccess) {                                                 \
+      std::printf("%s:%d %s\n", __FILE__, __LINE__, cudaGetErrorString(e)); \
+      std::exit(1);                                                         \
+    }                                                                       \
   } while (0)
 
 namespace {
@@ -54,7 +54,8 @@ __host__ __device__ inline uint64_t mix(uint64_t z) {
 // The sum of mix(input, output) modulo 2^64: any order of inputs, and a changed bit changes it.
 __global__ void hash_function(int function, unsigned long long* sum) {
   uint64_t local = 0;
-  for (uint64_t x = blockIdx.x * uint64_t(blockDim.x) + threadIdx.x; x < (1ull << 32); x += uint64_t(gridDim.x) * blockDim.x)
+  for (uint64_t x = blockIdx.x * uint64_t(blockDim.x) + threadIdx.x; x < (1ull << 32);
+       x += uint64_t(gridDim.x) * blockDim.x)
     local += mix(x << 32 | apply(function, uint32_t(x)));
   atomicAdd(sum, local);
 }
@@ -66,7 +67,8 @@ uint64_t hash_on_cpu(int function) {
   for (unsigned t = 0; t < threads; ++t)
     pool.emplace_back([&, t] {
       uint64_t local = 0;
-      for (uint64_t x = t; x < (1ull << 32); x += threads) local += mix(x << 32 | apply(function, uint32_t(x)));
+      for (uint64_t x = t; x < (1ull << 32); x += threads)
+        local += mix(x << 32 | apply(function, uint32_t(x)));
       sums[t] = local;
     });
   for (auto& thread : pool) thread.join();
@@ -110,7 +112,8 @@ __global__ void compare_mma(int kind, int repeats, uint64_t seed, unsigned long 
                    a3 = pair(&a[g + 8][2 * t + 8]);
     const uint32_t b0 = pair(&w[g][2 * t]), b1 = pair(&w[g][2 * t + 8]);
     asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%10,%11,%12,%13};"
         : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
         : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
     for (int i = 0; i < 4; ++i) {
@@ -143,7 +146,8 @@ int main() {
                 gpu == cpu ? "equal" : "DIFFERENT");
     failures += gpu != cpu;
   }
-  const char* kinds[] = {"any finite bits", "near one", "exponents 2^-40..2^40", "subnormal-heavy", "any bits, specials too"};
+  const char* kinds[] = {"any finite bits", "near one", "exponents 2^-40..2^40", "subnormal-heavy",
+                         "any bits, specials too"};
   for (int kind = 0; kind < 5; ++kind) {
     CHECK(cudaMemset(value, 0, 8));
     const int blocks = 132 * 32, repeats = 2000;
@@ -151,8 +155,8 @@ int main() {
     CHECK(cudaDeviceSynchronize());
     unsigned long long different;
     CHECK(cudaMemcpy(&different, value, 8, cudaMemcpyDeviceToHost));
-    std::printf("NUM-H16 against mma.sync.m16n8k16, %s: %llu of %lld outputs differ\n", kinds[kind], different,
-                128ll * blocks * repeats);
+    std::printf("NUM-H16 against mma.sync.m16n8k16, %s: %llu of %lld outputs differ\n", kinds[kind],
+                different, 128ll * blocks * repeats);
     failures += different != 0;
   }
   std::printf(failures == 0 ? "all equal\n" : "%d FAILURES\n", failures);

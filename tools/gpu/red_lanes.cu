@@ -1,7 +1,8 @@
-// How many virtual lanes should NUM-RED have? Times RMSNorm rows on a GPU for several lane counts, beside a plain copy, and
-// checks the 2048-lane order bit for bit against a scalar model of docs/numerics.md.
+// How many virtual lanes should NUM-RED have? Times RMSNorm rows on a GPU for several lane counts, beside a
+// plain copy, and checks the 2048-lane order bit for bit against a scalar model of docs/numerics.md.
 //
-//   nvcc -O3 -std=c++20 --fmad=false -gencode=arch=compute_90a,code=sm_90a tools/gpu/red_lanes.cu -o /tmp/red && /tmp/red
+//   nvcc -O3 -std=c++20 --fmad=false -gencode=arch=compute_90a,code=sm_90a tools/gpu/red_lanes.cu -o /tmp/red
+//   && /tmp/red
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
@@ -14,13 +15,13 @@
 #include <random>
 #include <vector>
 
-#define CHECK(call)                                                                         \
-  do {                                                                                      \
-    cudaError_t e = (call);                                                                 \
-    if (e != cudaSuccess) {                                                                 \
-      std::printf("%s:%d %s\n", __FILE__, __LINE__, cudaGetErrorString(e));                 \
-      std::exit(1);                                                                         \
-    }                                                                                       \
+#define CHECK(call)                                                         \
+  do {                                                                      \
+    cudaError_t e = (call);                                                 \
+    if (e != cudaSuccess) {                                                 \
+      std::printf("%s:%d %s\n", __FILE__, __LINE__, cudaGetErrorString(e)); \
+      std::exit(1);                                                         \
+    }                                                                       \
   } while (0)
 
 struct alignas(16) Chunk {
@@ -29,8 +30,9 @@ struct alignas(16) Chunk {
 
 // One row by a group of kThreads threads (a warp or several), 8 elements a thread and sweep.
 template <int kThreads, int kRowsPerBlock>
-__global__ void __launch_bounds__(kThreads* kRowsPerBlock) rms_norm(const __nv_bfloat16* x, const __nv_bfloat16* w,
-                                                                    __nv_bfloat16* out, int rows, int dim, float eps) {
+__global__ void __launch_bounds__(kThreads* kRowsPerBlock)
+    rms_norm(const __nv_bfloat16* x, const __nv_bfloat16* w, __nv_bfloat16* out, int rows, int dim,
+             float eps) {
   __shared__ float fold[kRowsPerBlock][32];
   const int t = threadIdx.x % kThreads;
   const int row = blockIdx.x * kRowsPerBlock + threadIdx.x / kThreads;
@@ -101,7 +103,8 @@ static float bf(uint16_t b) {
 static float num_red(const uint16_t* x, int n) {
   static thread_local float lane[256][8];
   std::memset(lane, 0, sizeof lane);
-  for (int i = 0; i < n; ++i) lane[(i / 8) % 256][i % 8] = std::fma(bf(x[i]), bf(x[i]), lane[(i / 8) % 256][i % 8]);
+  for (int i = 0; i < n; ++i)
+    lane[(i / 8) % 256][i % 8] = std::fma(bf(x[i]), bf(x[i]), lane[(i / 8) % 256][i % 8]);
   float v[256];
   for (int t = 0; t < 256; ++t) {
     const float* s = lane[t];
@@ -146,10 +149,12 @@ static float time_us(Launch launch) {
 int main() {
   cudaDeviceProp prop;
   CHECK(cudaGetDeviceProperties(&prop, 0));
-  std::printf("%s; RMSNorm, bf16, us a launch (median of 10 graphs of 50), cycling over >= 256 MB where rows are many\n",
-              prop.name);
-  std::printf("%6s %6s | %9s %9s %9s %9s %9s | %9s\n", "C", "rows", "warp/row", "128 thr", "256 thr", "512 thr", "1024 thr",
-              "copy");
+  std::printf(
+      "%s; RMSNorm, bf16, us a launch (median of 10 graphs of 50), cycling over >= 256 MB where rows are "
+      "many\n",
+      prop.name);
+  std::printf("%6s %6s | %9s %9s %9s %9s %9s | %9s\n", "C", "rows", "warp/row", "128 thr", "256 thr",
+              "512 thr", "1024 thr", "copy");
   std::mt19937 rng(1);
   for (int dim : {128, 576, 4096, 8192}) {
     for (int rows : {1, 8, 64, 512, 8192}) {
@@ -161,7 +166,8 @@ int main() {
       CHECK(cudaMalloc(&x, elements * 2 * copies));
       CHECK(cudaMalloc(&out, elements * 2 * copies));
       CHECK(cudaMalloc(&w, dim * 2));
-      for (int i = 0; i < copies; ++i) CHECK(cudaMemcpy(x + i * elements, host.data(), elements * 2, cudaMemcpyHostToDevice));
+      for (int i = 0; i < copies; ++i)
+        CHECK(cudaMemcpy(x + i * elements, host.data(), elements * 2, cudaMemcpyHostToDevice));
       std::vector<uint16_t> gain(dim, 0x3f80);
       CHECK(cudaMemcpy(w, gain.data(), dim * 2, cudaMemcpyHostToDevice));
       const float eps = 1e-5f;
@@ -170,10 +176,18 @@ int main() {
       us[0] = time_us([&](cudaStream_t s, int i) {
         rms_norm<32, 4><<<(rows + 3) / 4, 128, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps);
       });
-      us[1] = time_us([&](cudaStream_t s, int i) { rms_norm<128, 1><<<rows, 128, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps); });
-      us[3] = time_us([&](cudaStream_t s, int i) { rms_norm<512, 1><<<rows, 512, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps); });
-      us[4] = time_us([&](cudaStream_t s, int i) { rms_norm<1024, 1><<<rows, 1024, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps); });
-      us[2] = time_us([&](cudaStream_t s, int i) { rms_norm<256, 1><<<rows, 256, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps); });
+      us[1] = time_us([&](cudaStream_t s, int i) {
+        rms_norm<128, 1><<<rows, 128, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps);
+      });
+      us[3] = time_us([&](cudaStream_t s, int i) {
+        rms_norm<512, 1><<<rows, 512, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps);
+      });
+      us[4] = time_us([&](cudaStream_t s, int i) {
+        rms_norm<1024, 1><<<rows, 1024, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps);
+      });
+      us[2] = time_us([&](cudaStream_t s, int i) {
+        rms_norm<256, 1><<<rows, 256, 0, s>>>(at(x, i), w, at(out, i), rows, dim, eps);
+      });
       us[5] = time_us([&](cudaStream_t s, int i) {
         CHECK(cudaMemcpyAsync(at(out, i), at(x, i), elements * 2, cudaMemcpyDeviceToDevice, s));
       });
@@ -191,8 +205,8 @@ int main() {
           different += uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16) != got[int64_t(r) * dim + c];
         }
       }
-      std::printf("%6d %6d | %9.2f %9.2f %9.2f %9.2f %9.2f | %9.2f  %lld bits differ from the scalar order\n", dim, rows, us[0],
-                  us[1], us[2], us[3], us[4], us[5], (long long)different);
+      std::printf("%6d %6d | %9.2f %9.2f %9.2f %9.2f %9.2f | %9.2f  %lld bits differ from the scalar order\n",
+                  dim, rows, us[0], us[1], us[2], us[3], us[4], us[5], (long long)different);
       CHECK(cudaFree(x));
       CHECK(cudaFree(out));
       CHECK(cudaFree(w));

@@ -55,7 +55,8 @@ static inline void h16_expand_row_avx2(const bf16* x, H16Row* out) {
 // number or overflows in the conversion.
 static inline __m128 h16_finish_avx2(__m128i a, __m128i b, __m128 unit) {
   const __m256d sum = _mm256_add_pd(_mm256_cvtepi32_pd(a), _mm256_cvtepi32_pd(b));
-  const __m256d kept = _mm256_and_pd(sum, _mm256_castsi256_pd(_mm256_set1_epi64x(-(int64_t{1} << (53 - 24)))));
+  const __m256d kept =
+      _mm256_and_pd(sum, _mm256_castsi256_pd(_mm256_set1_epi64x(-(int64_t{1} << (53 - 24)))));
   return _mm256_cvtpd_ps(_mm256_mul_pd(kept, _mm256_cvtps_pd(unit)));
 }
 
@@ -75,8 +76,8 @@ static inline __m256 h16_step_avx2(__m256 c, const H16Row& row, const H16Weights
     pairs = _mm256_max_epi16(pairs, _mm256_add_epi16(_mm256_set1_epi32(two), codes));
   }
   const __m256i c_magnitude = _mm256_and_si256(_mm256_castps_si256(c), _mm256_set1_epi32(0x7fffffff));
-  const __m256i products = _mm256_max_epi32(_mm256_srai_epi32(pairs, 16),
-                                            _mm256_srai_epi32(_mm256_slli_epi32(pairs, 16), 16));
+  const __m256i products =
+      _mm256_max_epi32(_mm256_srai_epi32(pairs, 16), _mm256_srai_epi32(_mm256_slli_epi32(pairs, 16), 16));
   // A zero or subnormal c gives 127, below kH16Low, where the exact value does not matter.
   const __m256i c_exponent = _mm256_add_epi32(_mm256_srli_epi32(c_magnitude, 23), _mm256_set1_epi32(127));
   __m256i e = _mm256_max_epi32(products, c_exponent);
@@ -94,7 +95,8 @@ static inline __m256 h16_step_avx2(__m256 c, const H16Row& row, const H16Weights
   __m256i terms = _mm256_setzero_si256();
 #pragma GCC unroll 16
   for (int k = 0; k < 16; ++k) {
-    const __m256 p = _mm256_mul_ps(_mm256_broadcast_ss(row.value + k), _mm256_load_ps(weights.value[k] + 8 * half));
+    const __m256 p =
+        _mm256_mul_ps(_mm256_broadcast_ss(row.value + k), _mm256_load_ps(weights.value[k] + 8 * half));
     terms = _mm256_add_epi32(terms, _mm256_cvttps_epi32(_mm256_mul_ps(p, scale)));
   }
   const __m256i c_term = _mm256_cvttps_epi32(_mm256_mul_ps(c, scale));
@@ -106,7 +108,8 @@ static inline __m256 h16_step_avx2(__m256 c, const H16Row& row, const H16Weights
   const __m128 high = h16_finish_avx2(_mm256_extracti128_si256(terms, 1), _mm256_extracti128_si256(c_term, 1),
                                       _mm256_extractf128_ps(unit, 1));
   __m256 result = _mm256_set_m128(high, low);
-  if (rare != 0) [[unlikely]] result = h16_rare_avx2(rare, c, row, weights, half, result);
+  if (rare != 0) [[unlikely]]
+    result = h16_rare_avx2(rare, c, row, weights, half, result);
   return result;
 }
 

@@ -65,8 +65,8 @@ static inline __m512 h16_step_avx512(__m512 c, const H16Row& row, const H16Weigh
   }
   const __m512i c_bits = _mm512_castps_si512(c);
   const __m512i c_magnitude = _mm512_and_si512(c_bits, _mm512_set1_epi32(0x7fffffff));
-  const __m512i products = _mm512_max_epi32(_mm512_srai_epi32(pairs, 16),
-                                            _mm512_srai_epi32(_mm512_slli_epi32(pairs, 16), 16));
+  const __m512i products =
+      _mm512_max_epi32(_mm512_srai_epi32(pairs, 16), _mm512_srai_epi32(_mm512_slli_epi32(pairs, 16), 16));
   // A zero or subnormal c gives 127, below kH16Low, where the exact value does not matter.
   const __m512i c_exponent = _mm512_add_epi32(_mm512_srli_epi32(c_magnitude, 23), _mm512_set1_epi32(127));
   __m512i e = _mm512_max_epi32(products, c_exponent);
@@ -103,7 +103,8 @@ static inline __m512 h16_step_avx512(__m512 c, const H16Row& row, const H16Weigh
       _mm512_mul_ps(_mm512_cvt_roundepu32_ps(magnitude, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC), unit);
   __m512 result = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(  // absolute | (majority & sign bit)
       _mm512_castps_si512(absolute), majority, _mm512_set1_epi32(INT32_MIN), 0xf8));
-  if (rare != 0) [[unlikely]] result = h16_rare_avx512(rare, c, row, weights, result);
+  if (rare != 0) [[unlikely]]
+    result = h16_rare_avx512(rare, c, row, weights, result);
   return result;
 }
 

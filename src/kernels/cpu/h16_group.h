@@ -20,8 +20,8 @@ constexpr int16_t kH16Special = 10000;
 
 // The weights of one group: 16 k of the 16 outputs of a panel. 1536 bytes.
 struct alignas(64) H16Weights {
-  float value[16][16];       // [k, output]
-  int16_t exponent[8][32];   // [k / 2, (output, k % 2)]: codes, in the order of the packed lines
+  float value[16][16];      // [k, output]
+  int16_t exponent[8][32];  // [k / 2, (output, k % 2)]: codes, in the order of the packed lines
 };
 
 // The activations of one row and group. 96 bytes.

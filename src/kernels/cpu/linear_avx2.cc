@@ -45,13 +45,15 @@ struct Acc {
     for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
       for (int h = 0; h < 2 * kPanels; ++h)
-        value[r][h] = args.first ? _mm256_setzero_ps() : _mm256_load_ps(args.acc + r * args.acc_stride + 8 * h);
+        value[r][h] =
+            args.first ? _mm256_setzero_ps() : _mm256_load_ps(args.acc + r * args.acc_stride + 8 * h);
   }
   void store(const LinearTileArgs& args) const {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
-      for (int h = 0; h < 2 * kPanels; ++h) _mm256_store_ps(args.acc + r * args.acc_stride + 8 * h, value[r][h]);
+      for (int h = 0; h < 2 * kPanels; ++h)
+        _mm256_store_ps(args.acc + r * args.acc_stride + 8 * h, value[r][h]);
   }
   __m256 value[kRows][2 * kPanels];
 };

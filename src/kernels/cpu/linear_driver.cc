@@ -58,7 +58,8 @@ Plan::Plan(const LinearArgs& args, const LinearTile& tile, int threads) {
   row_tiles = ceil_div(args.rows, tile.rows_max);
   panel_blocks = ceil_div(weight.panels(), tile.panels_max);
   // Few blocks: as many for each thread.
-  if (panel_blocks < 8 * threads) panel_blocks = std::min(ceil_div(panel_blocks, threads) * threads, weight.panels());
+  if (panel_blocks < 8 * threads)
+    panel_blocks = std::min(ceil_div(panel_blocks, threads) * threads, weight.panels());
   // Wide machines and narrow weights: rows are divided as well, down to a few tiles an item.
   const int64_t wanted = threads == 1 ? 1 : ceil_div(4 * threads, panel_blocks);
   row_blocks = std::max(ceil_div(args.rows, kRowsOfBlock), std::min(wanted, ceil_div(row_tiles, 4)));
@@ -71,7 +72,11 @@ Plan::Plan(const LinearArgs& args, const LinearTile& tile, int threads) {
 class Run {
  public:
   Run(Queue& queue, const LinearArgs& args, const LinearTile& tile, bool flush)
-      : args_(args), weight_(*args.weight), tile_(tile), flush_(flush), plan_(args, tile, queue.pool().threads()) {
+      : args_(args),
+        weight_(*args.weight),
+        tile_(tile),
+        flush_(flush),
+        plan_(args, tile, queue.pool().threads()) {
     packed_ = queue.scratch(static_cast<size_t>(plan_.scratch_bytes(queue.pool().threads())));
     shares_ = packed_ + plan_.packed_bytes;
   }
@@ -150,8 +155,9 @@ class Run {
   void prefetch_output(const Range& rows, int64_t n) const {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const int64_t at = r * args_.out_stride + n;
-      const std::byte* line = args_.out_bf16 != nullptr ? reinterpret_cast<const std::byte*>(args_.out_bf16 + at)
-                                                        : reinterpret_cast<const std::byte*>(args_.out_f32 + at);
+      const std::byte* line = args_.out_bf16 != nullptr
+                                  ? reinterpret_cast<const std::byte*>(args_.out_bf16 + at)
+                                  : reinterpret_cast<const std::byte*>(args_.out_f32 + at);
       const int lines = args_.out_bf16 != nullptr ? 2 : 4;  // of 48 outputs
       for (int i = 0; i < lines; ++i) __builtin_prefetch(line + 64 * i, 1);
     }

@@ -44,7 +44,9 @@ static inline void store_acc_avx512(const LinearTileArgs& args, const __m512 (&a
 // Weights straight from the packed panels, converted in registers: for few rows, where reading them is the cost.
 struct FmaFewAvx512 {
   static constexpr int kRowsMax = 16;
-  static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 5 ? 4 : rows <= 8 ? 3 : rows <= 12 ? 2 : 1; }
+  static constexpr int panels(int rows) {
+    return rows <= 2 ? 8 : rows <= 5 ? 4 : rows <= 8 ? 3 : rows <= 12 ? 2 : 1;
+  }
 
   template <int kRows, int kPanels>
   [[gnu::noinline]] static void run(const LinearTileArgs& args) {
@@ -66,8 +68,9 @@ struct FmaFewAvx512 {
           __m512 weight[kPanels];
 #pragma GCC unroll 8
           for (int p = 0; p < kPanels; ++p)
-            weight[p] = _mm512_castsi512_ps(odd == 1 ? _mm512_and_si512(pair[p], _mm512_set1_epi32(0xffff0000))
-                                                     : _mm512_slli_epi32(pair[p], 16));
+            weight[p] =
+                _mm512_castsi512_ps(odd == 1 ? _mm512_and_si512(pair[p], _mm512_set1_epi32(0xffff0000))
+                                             : _mm512_slli_epi32(pair[p], 16));
 #pragma GCC unroll 16
           for (int r = 0; r < kRows; ++r) {
             const __m512 a = _mm512_set1_ps(x[16 * r + i + odd]);

@@ -23,15 +23,18 @@ struct H16Avx2 {
     __m256 acc[kRows][2];
     for (int r = 0; r < kRows; ++r)
       for (int half = 0; half < 2; ++half)
-        acc[r][half] = args.first ? _mm256_setzero_ps() : _mm256_load_ps(args.acc + r * args.acc_stride + 8 * half);
+        acc[r][half] =
+            args.first ? _mm256_setzero_ps() : _mm256_load_ps(args.acc + r * args.acc_stride + 8 * half);
     const H16Row* row = reinterpret_cast<const H16Row*>(args.x);
     const H16Weights* weights = reinterpret_cast<const H16Weights*>(args.weights);
     for (int64_t g = 0; g < args.k / 16; ++g, row += kRows) {
       for (int r = 0; r < kRows; ++r)
-        for (int half = 0; half < 2; ++half) acc[r][half] = h16_step_avx2(acc[r][half], row[r], weights[g], half);
+        for (int half = 0; half < 2; ++half)
+          acc[r][half] = h16_step_avx2(acc[r][half], row[r], weights[g], half);
     }
     for (int r = 0; r < kRows; ++r)
-      for (int half = 0; half < 2; ++half) _mm256_store_ps(args.acc + r * args.acc_stride + 8 * half, acc[r][half]);
+      for (int half = 0; half < 2; ++half)
+        _mm256_store_ps(args.acc + r * args.acc_stride + 8 * half, acc[r][half]);
   }
 };
 

@@ -11,22 +11,23 @@ namespace invar {
 
 // One call of a tile: acc[r, n] continues its chain over k for `rows` rows and 16 `panels` outputs.
 struct LinearTileArgs {
-  const std::byte* x;        // [k / 16, rows] groups, as pack_rows wrote them
-  const std::byte* weights;  // [panels], weight_stride bytes apart: packed panels, or what expand made of them
+  const std::byte* x;  // [k / 16, rows] groups, as pack_rows wrote them
+  const std::byte*
+      weights;  // [panels], weight_stride bytes apart: packed panels, or what expand made of them
   int64_t weight_stride;
-  int64_t k;                 // a multiple of 16
-  float* acc;                // [rows, panels * 16], rows acc_stride apart, 64-byte aligned
+  int64_t k;   // a multiple of 16
+  float* acc;  // [rows, panels * 16], rows acc_stride apart, 64-byte aligned
   int64_t acc_stride;
   int rows;
   int panels;
-  bool first;                // the chain starts here, at +0; acc is written only
+  bool first;  // the chain starts here, at +0; acc is written only
 };
 
 // Rows of activations to be packed for a tile, group by group: out [k_padded / 16, rows].
 struct LinearPackArgs {
-  const bf16* x;     // [rows, k], rows x_stride apart
+  const bf16* x;  // [rows, k], rows x_stride apart
   int64_t x_stride;
-  int64_t k;         // any; padded with zeros to a multiple of 16
+  int64_t k;  // any; padded with zeros to a multiple of 16
   int64_t rows;
   std::byte* out;
 };

@@ -11,8 +11,7 @@ __m128i to_bf16(__m256 y) {
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
   const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(y, y, _CMP_UNORD_Q));
-  const __m256i upper =
-      _mm256_blendv_epi8(_mm256_srli_epi32(rounded, 16), _mm256_set1_epi32(0x7fff), nan);
+  const __m256i upper = _mm256_blendv_epi8(_mm256_srli_epi32(rounded, 16), _mm256_set1_epi32(0x7fff), nan);
   return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
 }
 
@@ -44,8 +43,10 @@ void linear_store(const LinearArgs& args, const LinearBlock& block) {
   for (int64_t r = 0; r < block.rows; ++r) {
     const float* y = block.acc + r * block.acc_stride;
     const int64_t out = (block.row_begin + r) * args.out_stride + block.n_begin;
-    if (args.out_bf16 != nullptr) store_row(y, bias, args.out_bf16 + out, block.outputs);
-    else store_row(y, bias, args.out_f32 + out, block.outputs);
+    if (args.out_bf16 != nullptr)
+      store_row(y, bias, args.out_bf16 + out, block.outputs);
+    else
+      store_row(y, bias, args.out_f32 + out, block.outputs);
   }
 }
 

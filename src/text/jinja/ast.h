@@ -23,12 +23,15 @@ enum class ExpressionKind {
   kCall,          // children[0] ( call )
   kFilter,        // children[0] | name ( call ); children[0] null in filter blocks
   kTest,          // children[0] is name ( call )
-  kNot, kNegative, kPositive,  // children[0]
-  kAnd, kOr,      // children[0], children[1]
-  kBinary,        // children[0] name children[1]
-  kConcat,        // children joined by ~
-  kCompare,       // children[0] operators[0] children[1] operators[1] ...
-  kTernary,       // children[1] if children[0] else children[2], null where absent
+  kNot,
+  kNegative,
+  kPositive,  // children[0]
+  kAnd,
+  kOr,       // children[0], children[1]
+  kBinary,   // children[0] name children[1]
+  kConcat,   // children joined by ~
+  kCompare,  // children[0] operators[0] children[1] operators[1] ...
+  kTernary,  // children[1] if children[0] else children[2], null where absent
 };
 
 struct Expression;
@@ -65,7 +68,8 @@ enum class StatementKind {
   kFilterBlock,  // value (a chain of filters), body
   kGeneration,   // body
   kWith,         // assignments, body
-  kBreak, kContinue,
+  kBreak,
+  kContinue,
 };
 
 struct Statement;

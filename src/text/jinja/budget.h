@@ -12,13 +12,13 @@
 namespace invar::jinja {
 
 struct Limits {
-  int64_t source_bytes_max = 1 << 20;         // the template's text
-  int64_t steps_max = 8'000'000;              // a node evaluated, an item made, 64 bytes scanned
-  int64_t bytes_max = int64_t{512} << 20;     // sum of every string and container made, freed or not
+  int64_t source_bytes_max = 1 << 20;      // the template's text
+  int64_t steps_max = 8'000'000;           // a node evaluated, an item made, 64 bytes scanned
+  int64_t bytes_max = int64_t{512} << 20;  // sum of every string and container made, freed or not
   int64_t output_bytes_max = int64_t{64} << 20;
-  int64_t range_items_max = 100'000;          // the bound of jinja2's sandbox
-  int32_t parse_depth_max = 200;              // nested expressions and statements of the source
-  int32_t call_depth_max = 600;               // nested evaluations, through macros too
+  int64_t range_items_max = 100'000;  // the bound of jinja2's sandbox
+  int32_t parse_depth_max = 200;      // nested expressions and statements of the source
+  int32_t call_depth_max = 600;       // nested evaluations, through macros too
 };
 
 // Lists within lists; bounds every recursion over values, destructors included.

@@ -42,7 +42,8 @@ std::vector<std::optional<Value>> bind(const Builtin& builtin, Arguments argumen
     if (!slot && !optional) fail("{}() needs the argument '{}'", builtin.name, name);
   }
   if (arguments.positional.size() > bound.size())
-    fail("{}() takes at most {} arguments, found {}", builtin.name, bound.size(), arguments.positional.size());
+    fail("{}() takes at most {} arguments, found {}", builtin.name, bound.size(),
+         arguments.positional.size());
   if (named_used != arguments.named.size())
     fail("{}() does not take the keyword argument '{:.60}'", builtin.name, arguments.named[0].first);
   return bound;
@@ -79,14 +80,16 @@ const Builtin* find_method(const Value& value, std::string_view name) {
   if (value.is_dict()) return find_in(dict_methods(), name);
   if (value.is_loop()) return find_in(loop_methods(), name);
   if (value.is_sequence() && value.sequence().indexable()) {
-    if (value.sequence().type == Sequence::Type::kList || name != "copy") return find_in(list_methods(), name);
+    if (value.sequence().type == Sequence::Type::kList || name != "copy")
+      return find_in(list_methods(), name);
   }
   return nullptr;
 }
 
 bool is_refused_method(const Value& value, std::string_view name) {
   static constexpr std::string_view kDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
-  static constexpr std::string_view kList[] = {"append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"};
+  static constexpr std::string_view kList[] = {"append", "clear", "pop",    "reverse",
+                                               "insert", "sort",  "extend", "remove"};
   if (value.is_dict()) return std::find(std::begin(kDict), std::end(kDict), name) != std::end(kDict);
   if (value.is_sequence() && value.sequence().type == Sequence::Type::kList)
     return std::find(std::begin(kList), std::end(kList), name) != std::end(kList);

@@ -40,7 +40,8 @@ std::optional<double> parse_float(std::string_view text) {
   if (parsed.ptr != end) return std::nullopt;
   if (parsed.ec == std::errc::result_out_of_range) {  // too large or too small: the exponent tells
     const size_t e = plain->find_first_of("eE");
-    const bool tiny = (e != std::string::npos && (*plain)[e + 1] == '-') || plain->find_first_of("123456789") > plain->find('.');
+    const bool tiny = (e != std::string::npos && (*plain)[e + 1] == '-') ||
+                      plain->find_first_of("123456789") > plain->find('.');
     value = tiny ? 0.0 : std::numeric_limits<double>::infinity();
     return below_zero ? -value : value;
   }
@@ -126,7 +127,8 @@ double round_decimal(double value, int64_t digits) {
     return digits < -308 ? std::copysign(0.0, value) : std::nearbyint(value / power) * power;
   }
   char buffer[700];
-  const auto written = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed, static_cast<int>(digits));
+  const auto written = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed,
+                                     static_cast<int>(digits));
   double rounded = value;
   std::from_chars(buffer, written.ptr, rounded);
   return rounded;
@@ -151,7 +153,8 @@ Value round(Call& call) {
   if (call.self.is_undefined()) fail("{}", call.self.undefined_reason());
   if (!call.self.is_number()) fail("round needs a number, found '{}'", type_name(call.self));
   if (method == "common")
-    return call.self.is_integer() ? round_integer(call.self.integer(), digits) : Value(round_decimal(call.self.number(), digits));
+    return call.self.is_integer() ? round_integer(call.self.integer(), digits)
+                                  : Value(round_decimal(call.self.number(), digits));
   if (digits > 300 || digits < -300) fail("round takes a precision from -300 to 300");
   const double power = std::pow(10.0, static_cast<double>(digits));
   const double scaled = call.self.number() * power;

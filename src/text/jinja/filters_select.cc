@@ -40,7 +40,8 @@ namespace {
 std::string take_name(Call& call, const char* what) {
   auto& positional = call.arguments.positional;
   if (positional.empty()) fail("{} needs {}", call.name, what);
-  if (!positional[0].is_string()) fail("{} needs {}, found a '{}'", call.name, what, type_name(positional[0]));
+  if (!positional[0].is_string())
+    fail("{} needs {}, found a '{}'", call.name, what, type_name(positional[0]));
   std::string name = positional[0].string();
   positional.erase(positional.begin());
   return name;
@@ -57,7 +58,8 @@ Value map(Call& call) {
   if (call.arguments.positional.empty() && !named.empty()) {
     Value attribute, fallback = None{};
     for (auto& [name, value] : named) {
-      if (name != "attribute" && name != "default") fail("map does not take the keyword argument '{:.60}'", name);
+      if (name != "attribute" && name != "default")
+        fail("map does not take the keyword argument '{:.60}'", name);
       (name == "attribute" ? attribute : fallback) = value;
     }
     if (attribute.is_undefined()) fail("map needs attribute= or the name of a filter");

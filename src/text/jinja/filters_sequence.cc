@@ -28,7 +28,8 @@ Value first(Call& call) {
 }
 
 Value last(Call& call) {
-  if (call.self.is_sequence() && !call.self.sequence().sized()) fail("a generator has no last item; put |list before |last");
+  if (call.self.is_sequence() && !call.self.sequence().sized())
+    fail("a generator has no last item; put |list before |last");
   if (call.self.is_undefined()) fail("{}", call.self.undefined_reason());
   const std::vector<Value> items = to_items(call.budget, call.self);
   return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
@@ -49,7 +50,8 @@ Value ignore_case(Call& call, const Value& value, bool case_sensitive) {
 }
 
 // A stable sort of items by keys of the same index.
-std::vector<Value> sorted(Call& call, const std::vector<Value>& items, const std::vector<Value>& keys, bool descending) {
+std::vector<Value> sorted(Call& call, const std::vector<Value>& items, const std::vector<Value>& keys,
+                          bool descending) {
   std::vector<size_t> order(items.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
@@ -90,7 +92,8 @@ Value unique(Call& call) {
   for (const Value& item : to_items(call.budget, call.self)) {
     const Value key = ignore_case(call, follow_path(call.interpreter, item, path), call.flag(0, false));
     if (!hashable(key)) fail("unique cannot compare a '{}'", type_name(key));
-    const bool known = std::any_of(seen.begin(), seen.end(), [&](const Value& old) { return equal(call.budget, old, key); });
+    const bool known =
+        std::any_of(seen.begin(), seen.end(), [&](const Value& old) { return equal(call.budget, old, key); });
     if (known) continue;
     seen.push_back(key);
     kept.push_back(item);

@@ -44,7 +44,8 @@ Value title(Call& call) {
 
 Value replace(Call& call) {
   const int64_t count = call.given(2) ? call.integer(2, -1) : -1;
-  return Value(replace_all(call.budget, self_text(call), to_text(call.budget, call[0]), to_text(call.budget, call[1]), count));
+  return Value(replace_all(call.budget, self_text(call), to_text(call.budget, call[0]),
+                           to_text(call.budget, call[1]), count));
 }
 
 Value escape(Call& call) {

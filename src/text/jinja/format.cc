@@ -32,7 +32,8 @@ std::string float_digits(double value, const Field& field) {
                       : type == 'e' ? std::chars_format::scientific
                                     : std::chars_format::general;
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format,
-                                 format == std::chars_format::general ? std::max(precision, 1) : precision).ptr;
+                                 format == std::chars_format::general ? std::max(precision, 1) : precision)
+                       .ptr;
   buffer.resize(static_cast<size_t>(end - buffer.data()));
   return buffer;
 }
@@ -69,7 +70,8 @@ void pad(Text& out, const Field& field, std::string_view sign, std::string_view 
 }
 
 void number_field(Text& out, const Field& field, const Value& value) {
-  const bool is_float = value.is_float() || std::string_view("fFeEgG").find(field.type) != std::string_view::npos;
+  const bool is_float =
+      value.is_float() || std::string_view("fFeEgG").find(field.type) != std::string_view::npos;
   std::string digits;
   bool below_zero = false;
   if (is_float && field.type == 0 && field.precision < 0) {
@@ -131,7 +133,8 @@ std::string format_percent(Budget& budget, const std::string& format, const Valu
       const size_t close = format.find(')', at);
       if (close == std::string::npos || !values.is_dict()) fail("%(name) in a format needs a dictionary");
       const Value* found = find(budget, values.dict(), Value(format.substr(at + 1, close - at - 1)));
-      if (!found) fail("the dictionary has no '{:.60}' for the format", format.substr(at + 1, close - at - 1));
+      if (!found)
+        fail("the dictionary has no '{:.60}' for the format", format.substr(at + 1, close - at - 1));
       named = *found;
       used = 1;
       at = close + 1;
@@ -146,14 +149,16 @@ std::string format_percent(Budget& budget, const std::string& format, const Valu
       if (format[at] == '#') field.alternate = true;
     }
     field.width = read_number(format, at);
-    if (at < format.size() && format[at] == '.') field.precision = checked_precision(read_number(format, ++at));
+    if (at < format.size() && format[at] == '.')
+      field.precision = checked_precision(read_number(format, ++at));
     if (at >= format.size()) fail("the format ends inside a %");
     const char type = format[at++];
     if (type == '%') {
       out << "%";
       continue;
     }
-    if (std::string_view("srdiufFeEgGxXo").find(type) == std::string_view::npos) fail("a format does not know %{}", type);
+    if (std::string_view("srdiufFeEgGxXo").find(type) == std::string_view::npos)
+      fail("a format does not know %{}", type);
     const Value value = named ? *named : next_value();
     if (type == 's' || type == 'r') {
       text_field(out, field, type == 's' ? to_text(budget, value) : to_repr(budget, value), left ? '<' : '>');
@@ -162,15 +167,18 @@ std::string format_percent(Budget& budget, const std::string& format, const Valu
     if (!value.is_number()) fail("%{} needs a number, found '{}'", type, type_name(value));
     const bool wants_integer = std::string_view("diuxXo").find(type) != std::string_view::npos;
     if (wants_integer && field.precision >= 0) fail("a format with a precision needs %f, %e, %g or %s");
-    if (wants_integer && value.is_float() && (type == 'x' || type == 'X' || type == 'o')) fail("%{} needs an integer", type);
+    if (wants_integer && value.is_float() && (type == 'x' || type == 'X' || type == 'o'))
+      fail("%{} needs an integer", type);
     if (wants_integer && !(std::fabs(value.number()) < 9.2e18)) fail("%{} of a number beyond 64 bits", type);
     field.type = wants_integer && type != 'x' && type != 'X' && type != 'o' ? 'd' : type;
     field.align = left ? '<' : zero ? '=' : '>';
     if (zero && !left) field.fill.assign(1, '0');
-    number_field(out, field, wants_integer && value.is_float() ? Value(static_cast<int64_t>(value.number())) : value);
+    number_field(out, field,
+                 wants_integer && value.is_float() ? Value(static_cast<int64_t>(value.number())) : value);
   }
   if (is_tuple && used < values.sequence().items.size()) fail("not all values were used by the format");
-  if (!is_tuple && used == 0 && !values.is_dict() && !values.is_sequence()) fail("not all values were used by the format");
+  if (!is_tuple && used == 0 && !values.is_dict() && !values.is_sequence())
+    fail("not all values were used by the format");
   return out.take();
 }
 
@@ -181,7 +189,9 @@ Field parse_specification(std::string_view text) {
   size_t at = 0;
   size_t second = 0;
   if (!text.empty()) decode(text, second);
-  const auto is_align = [&](size_t i) { return i < text.size() && std::string_view("<>^=").find(text[i]) != std::string_view::npos; };
+  const auto is_align = [&](size_t i) {
+    return i < text.size() && std::string_view("<>^=").find(text[i]) != std::string_view::npos;
+  };
   if (is_align(second)) {
     field.fill = text.substr(0, second);
     field.align = text[second];
@@ -206,7 +216,8 @@ Field parse_specification(std::string_view text) {
     field.precision = checked_precision(read_number(text, at));
   }
   if (at < text.size()) field.type = text[at++];
-  if (at != text.size() || (field.type && std::string_view("sdfFeEgGxXob").find(field.type) == std::string_view::npos))
+  if (at != text.size() ||
+      (field.type && std::string_view("sdfFeEgGxXob").find(field.type) == std::string_view::npos))
     fail("the format '{:.40}' is not supported", text);
   return field;
 }
@@ -218,10 +229,12 @@ void formatted(Budget& budget, Text& out, const Value& value, std::string_view s
   }
   const Field field = parse_specification(specification);
   if (value.is_string()) {
-    if ((field.type && field.type != 's') || field.align == '=') fail("the format '{:.40}' does not fit a '{}'", specification, type_name(value));
+    if ((field.type && field.type != 's') || field.align == '=')
+      fail("the format '{:.40}' does not fit a '{}'", specification, type_name(value));
     return text_field(out, field, to_text(budget, value), field.align ? field.align : '<');
   }
-  const bool integer_type = field.type && std::string_view("dxXob").find(field.type) != std::string_view::npos;
+  const bool integer_type =
+      field.type && std::string_view("dxXob").find(field.type) != std::string_view::npos;
   if (!value.is_number() || field.type == 's' || (integer_type && value.is_float()) ||
       (value.is_integer() && field.precision >= 0 && (integer_type || field.type == 0)))
     fail("the format '{:.40}' does not fit a '{}'", specification, type_name(value));
@@ -229,7 +242,8 @@ void formatted(Budget& budget, Text& out, const Value& value, std::string_view s
 }
 
 // name.attribute[key]: the value that a field names.
-Value field_value(Interpreter& interpreter, std::string_view path, const Arguments& arguments, int64_t& automatic) {
+Value field_value(Interpreter& interpreter, std::string_view path, const Arguments& arguments,
+                  int64_t& automatic) {
   const size_t end = std::min(path.find_first_of(".["), path.size());
   const std::string_view first = path.substr(0, end);
   Value value;
@@ -239,7 +253,8 @@ Value field_value(Interpreter& interpreter, std::string_view path, const Argumen
     if ((first.empty() ? automatic < 0 : automatic > 0)) fail("a format mixes {{}} and {{0}}");
     const int64_t index = first.empty() ? automatic : read_number(first, at);
     automatic = first.empty() ? automatic + 1 : -1;
-    if (index >= static_cast<int64_t>(arguments.positional.size())) fail("the format has no argument {}", index);
+    if (index >= static_cast<int64_t>(arguments.positional.size()))
+      fail("the format has no argument {}", index);
     value = arguments.positional[static_cast<size_t>(index)];
   } else {
     const auto found = std::find_if(arguments.named.begin(), arguments.named.end(),
@@ -255,7 +270,8 @@ Value field_value(Interpreter& interpreter, std::string_view path, const Argumen
       continue;
     }
     const size_t close = path.find(']', at);
-    if (path[at] != '[' || close == std::string_view::npos || close == at + 1) fail("a format field is malformed");
+    if (path[at] != '[' || close == std::string_view::npos || close == at + 1)
+      fail("a format field is malformed");
     const std::string_view key = path.substr(at + 1, close - at - 1);
     size_t digits = 0;
     const bool index = key.find_first_not_of("0123456789") == std::string_view::npos;
@@ -285,7 +301,8 @@ std::string format_braces(Interpreter& interpreter, const std::string& format, c
     std::string_view field = std::string_view(format).substr(brace + 1, close - brace - 1);
     if (field.find('{') != std::string_view::npos) fail("fields within fields of a format are not supported");
     const size_t colon = std::min(field.find(':'), field.size());
-    const std::string_view specification = colon < field.size() ? field.substr(colon + 1) : std::string_view();
+    const std::string_view specification =
+        colon < field.size() ? field.substr(colon + 1) : std::string_view();
     field = field.substr(0, colon);
     char conversion = 0;
     if (field.size() >= 2 && field[field.size() - 2] == '!') {

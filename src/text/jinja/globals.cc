@@ -1,7 +1,7 @@
 // Functions that every template sees: jinja2's range, dict and namespace, and Hugging Face's raise_exception and
 // strftime_now.
-#include "text/jinja/interpreter.h"
 #include "text/jinja/builtins.h"
+#include "text/jinja/interpreter.h"
 #include "text/jinja/repr.h"
 
 namespace invar::jinja {
@@ -16,7 +16,8 @@ Value range(Call& call) {
   const int64_t limit = call.budget.limits().range_items_max;
   std::vector<Value> items;
   for (int64_t i = begin; step > 0 ? i < end : i > end;) {
-    if (static_cast<int64_t>(items.size()) == limit) fail("limit range_items_max: a range is longer than {}", limit);
+    if (static_cast<int64_t>(items.size()) == limit)
+      fail("limit range_items_max: a range is longer than {}", limit);
     items.emplace_back(i);
     call.budget.step();
     if (__builtin_add_overflow(i, step, &i)) break;
@@ -28,7 +29,8 @@ Value range(Call& call) {
 std::vector<std::pair<Value, Value>> dict_items(Call& call) {
   std::vector<std::pair<Value, Value>> items;
   const auto& positional = call.arguments.positional;
-  if (positional.size() > 1) fail("{}() takes at most one positional argument, found {}", call.name, positional.size());
+  if (positional.size() > 1)
+    fail("{}() takes at most one positional argument, found {}", call.name, positional.size());
   if (positional.size() == 1 && positional[0].is_dict()) {
     items = positional[0].dict().items;
   } else if (positional.size() == 1) {
@@ -59,15 +61,15 @@ Value raise_exception(Call& call) {
 
 Value strftime_now(Call& call) {
   if (!call.interpreter.now())
-    fail("the template asks for today's date, which a reproducible prompt cannot look up; pass a date with the request");
+    fail(
+        "the template asks for today's date, which a reproducible prompt cannot look up; pass a date with "
+        "the request");
   return Value(strftime(call.budget, *call.interpreter.now(), call.text(0)));
 }
 
 constexpr Builtin kGlobals[] = {
-    {"range", "/start,?stop,step", range},
-    {"dict", "*", dict},
-    {"namespace", "*", name_space},
-    {"raise_exception", "message", raise_exception},
+    {"range", "/start,?stop,step", range},    {"dict", "*", dict},
+    {"namespace", "*", name_space},           {"raise_exception", "message", raise_exception},
     {"strftime_now", "format", strftime_now},
 };
 

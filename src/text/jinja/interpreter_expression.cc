@@ -17,16 +17,12 @@ Value Interpreter::evaluate(const Expression& expression) {
 Value Interpreter::evaluate_node(const Expression& expression) {
   const auto child = [&](size_t i) { return evaluate(*expression.children[i]); };
   switch (expression.kind) {
-    case ExpressionKind::kConst:
-      return expression.constant;
-    case ExpressionKind::kName:
-      return lookup(expression.name);
+    case ExpressionKind::kConst: return expression.constant;
+    case ExpressionKind::kName: return lookup(expression.name);
     case ExpressionKind::kTuple:
       return make_sequence(budget_, evaluate_all(expression.children), Sequence::Type::kTuple);
-    case ExpressionKind::kList:
-      return make_sequence(budget_, evaluate_all(expression.children));
-    case ExpressionKind::kDict:
-      return evaluate_dict(expression);
+    case ExpressionKind::kList: return make_sequence(budget_, evaluate_all(expression.children));
+    case ExpressionKind::kDict: return evaluate_dict(expression);
     case ExpressionKind::kAttribute: {
       const Value object = child(0);
       line_ = expression.line;
@@ -38,24 +34,18 @@ Value Interpreter::evaluate_node(const Expression& expression) {
       line_ = expression.line;
       return item(object, key);
     }
-    case ExpressionKind::kSlice:
-      return evaluate_slice(expression);
-    case ExpressionKind::kCall:
-      return evaluate_call(expression, {});
-    case ExpressionKind::kFilter:
-      return apply_filters(expression, Value());
+    case ExpressionKind::kSlice: return evaluate_slice(expression);
+    case ExpressionKind::kCall: return evaluate_call(expression, {});
+    case ExpressionKind::kFilter: return apply_filters(expression, Value());
     case ExpressionKind::kTest: {
       const Value input = child(0);
       Arguments arguments = evaluate_arguments(expression.call);
       line_ = expression.line;
       return test(expression.name, input, std::move(arguments));
     }
-    case ExpressionKind::kNot:
-      return !truthy(child(0));
-    case ExpressionKind::kNegative:
-      return negative(child(0));
-    case ExpressionKind::kPositive:
-      return positive(child(0));
+    case ExpressionKind::kNot: return !truthy(child(0));
+    case ExpressionKind::kNegative: return negative(child(0));
+    case ExpressionKind::kPositive: return positive(child(0));
     case ExpressionKind::kAnd: {
       Value left = child(0);
       return truthy(left) ? child(1) : left;
@@ -76,15 +66,13 @@ Value Interpreter::evaluate_node(const Expression& expression) {
       for (const Value& piece : pieces) text << to_text(budget_, piece);
       return Value(text.take());
     }
-    case ExpressionKind::kCompare:
-      return evaluate_compare(expression);
+    case ExpressionKind::kCompare: return evaluate_compare(expression);
     case ExpressionKind::kTernary:
       if (truthy(child(0))) return child(1);
       if (expression.children[2]) return child(2);
       return Value::undefined(
           fmt::format("the condition on line {} was false and has no else", expression.line));
-    case ExpressionKind::kNamespaceRef:
-      break;
+    case ExpressionKind::kNamespaceRef: break;
   }
   fail("an assignment target was evaluated");
 }
@@ -192,8 +180,9 @@ Value Interpreter::call(const Value& callee, Arguments arguments) {
 
 Value Interpreter::apply_filters(const Expression& chain, Value input) {
   if (chain.children[0])
-    input = chain.children[0]->kind == ExpressionKind::kFilter ? apply_filters(*chain.children[0], std::move(input))
-                                                               : evaluate(*chain.children[0]);
+    input = chain.children[0]->kind == ExpressionKind::kFilter
+                ? apply_filters(*chain.children[0], std::move(input))
+                : evaluate(*chain.children[0]);
   Arguments arguments = evaluate_arguments(chain.call);
   line_ = chain.line;
   return filter(chain.name, input, std::move(arguments));
@@ -242,13 +231,15 @@ Value Interpreter::method(const Value& object, const std::string& name, bool& fo
     if (name == "revindex0") return loop.length() - loop.index0 - 1;
     if (name == "depth") return 1;
     if (name == "depth0") return 0;
-    if (name == "previtem") return loop.index0 == 0 ? Value::undefined("there is no previous item") : loop.before;
+    if (name == "previtem")
+      return loop.index0 == 0 ? Value::undefined("there is no previous item") : loop.before;
     if (name == "nextitem") return loop.peek() ? *loop.peek() : Value::undefined("there is no next item");
   } else if (object.is_callable() && object.callable().macro && name == "name") {
     return Value(object.callable().name);
   }
   if (is_refused_method(object, name))
-    return Value::undefined(fmt::format("'{}' would change a '{}', which templates may not", name, type_name(object)));
+    return Value::undefined(
+        fmt::format("'{}' would change a '{}', which templates may not", name, type_name(object)));
   if (const Builtin* builtin = find_method(object, name)) {
     budget_.bytes(sizeof(Callable));
     auto bound = std::make_shared<Callable>();

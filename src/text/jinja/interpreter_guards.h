@@ -9,7 +9,8 @@ class Interpreter::Depth {
  public:
   explicit Depth(Interpreter& interpreter) : interpreter_(interpreter) {
     const int limit = interpreter_.budget_.limits().call_depth_max;
-    if (interpreter_.depth_ >= limit) fail("limit call_depth_max: macros and expressions nest deeper than {}", limit);
+    if (interpreter_.depth_ >= limit)
+      fail("limit call_depth_max: macros and expressions nest deeper than {}", limit);
     ++interpreter_.depth_;
   }
   ~Depth() { --interpreter_.depth_; }
@@ -39,7 +40,8 @@ class Interpreter::Inner {
 
 class Interpreter::Capture {
  public:
-  Capture(Interpreter& interpreter, std::string& text) : interpreter_(interpreter), before_(interpreter.sink_) {
+  Capture(Interpreter& interpreter, std::string& text)
+      : interpreter_(interpreter), before_(interpreter.sink_) {
     interpreter_.sink_ = &text;
     ++interpreter_.captures_;
   }

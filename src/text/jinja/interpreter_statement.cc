@@ -58,28 +58,14 @@ Interpreter::Flow Interpreter::execute(const Statement& statement) {
   budget_.step();
   line_ = statement.line;
   switch (statement.kind) {
-    case StatementKind::kData:
-      write(statement.text);
-      return Flow::kNormal;
-    case StatementKind::kOutput:
-      write_value(evaluate(*statement.value));
-      return Flow::kNormal;
-    case StatementKind::kFor:
-      return for_loop(statement);
-    case StatementKind::kIf:
-      return if_statement(statement);
-    case StatementKind::kSet:
-      assign(*statement.target, evaluate(*statement.value));
-      return Flow::kNormal;
-    case StatementKind::kSetBlock:
-      set_block(statement);
-      return Flow::kNormal;
-    case StatementKind::kMacro:
-      define_macro(statement);
-      return Flow::kNormal;
-    case StatementKind::kCallBlock:
-      call_block(statement);
-      return Flow::kNormal;
+    case StatementKind::kData: write(statement.text); return Flow::kNormal;
+    case StatementKind::kOutput: write_value(evaluate(*statement.value)); return Flow::kNormal;
+    case StatementKind::kFor: return for_loop(statement);
+    case StatementKind::kIf: return if_statement(statement);
+    case StatementKind::kSet: assign(*statement.target, evaluate(*statement.value)); return Flow::kNormal;
+    case StatementKind::kSetBlock: set_block(statement); return Flow::kNormal;
+    case StatementKind::kMacro: define_macro(statement); return Flow::kNormal;
+    case StatementKind::kCallBlock: call_block(statement); return Flow::kNormal;
     case StatementKind::kFilterBlock: {
       std::string text;
       Flow flow;
@@ -91,20 +77,17 @@ Interpreter::Flow Interpreter::execute(const Statement& statement) {
       if (flow == Flow::kNormal) write_value(apply_filters(*statement.value, Value(std::move(text))));
       return flow;
     }
-    case StatementKind::kGeneration:
-      generation(statement);
-      return Flow::kNormal;
+    case StatementKind::kGeneration: generation(statement); return Flow::kNormal;
     case StatementKind::kWith: {
       std::vector<Value> values;  // all read the outer scope
       for (const auto& [unused, value] : statement.assignments) values.push_back(evaluate(*value));
       const Inner inner(*this);
-      for (size_t i = 0; i < values.size(); ++i) assign(*statement.assignments[i].first, std::move(values[i]));
+      for (size_t i = 0; i < values.size(); ++i)
+        assign(*statement.assignments[i].first, std::move(values[i]));
       return execute(statement.body);
     }
-    case StatementKind::kBreak:
-      return Flow::kBreak;
-    case StatementKind::kContinue:
-      return Flow::kContinue;
+    case StatementKind::kBreak: return Flow::kBreak;
+    case StatementKind::kContinue: return Flow::kContinue;
   }
   return Flow::kNormal;
 }

@@ -12,17 +12,14 @@ namespace {
 Value convert(Budget& budget, const nlohmann::ordered_json& json, int depth) {
   if (depth > kValueDepthMax) fail("limit value depth: the input nests deeper than {}", kValueDepthMax);
   switch (json.type()) {
-    case nlohmann::json::value_t::null:
-      return None{};
-    case nlohmann::json::value_t::boolean:
-      return json.get<bool>();
-    case nlohmann::json::value_t::number_integer:
-      return json.get<int64_t>();
+    case nlohmann::json::value_t::null: return None{};
+    case nlohmann::json::value_t::boolean: return json.get<bool>();
+    case nlohmann::json::value_t::number_integer: return json.get<int64_t>();
     case nlohmann::json::value_t::number_unsigned:
-      if (json.get<uint64_t>() > INT64_MAX) fail("the input's integer {} does not fit 64 bits", json.get<uint64_t>());
+      if (json.get<uint64_t>() > INT64_MAX)
+        fail("the input's integer {} does not fit 64 bits", json.get<uint64_t>());
       return static_cast<int64_t>(json.get<uint64_t>());
-    case nlohmann::json::value_t::number_float:
-      return json.get<double>();
+    case nlohmann::json::value_t::number_float: return json.get<double>();
     case nlohmann::json::value_t::string: {
       const auto& text = json.get_ref<const std::string&>();
       if (!valid_utf8(text)) fail("a string of the input is not valid UTF-8");
@@ -41,8 +38,7 @@ Value convert(Budget& budget, const nlohmann::ordered_json& json, int depth) {
       }
       return make_dict(budget, std::move(items));
     }
-    default:
-      fail("the input holds binary data; templates take JSON values");
+    default: fail("the input holds binary data; templates take JSON values");
   }
 }
 

@@ -44,7 +44,9 @@ class Lexer {
  private:
   [[noreturn]] void fail_here(std::string message) { throw Failure{std::move(message), line_}; }
 
-  bool looking_at(std::string_view piece) const { return std::string_view(text_).substr(at_).starts_with(piece); }
+  bool looking_at(std::string_view piece) const {
+    return std::string_view(text_).substr(at_).starts_with(piece);
+  }
 
   void advance(size_t to) {
     line_ += static_cast<int>(std::count(text_.begin() + static_cast<ptrdiff_t>(at_),
@@ -118,7 +120,8 @@ void Lexer::data(size_t end, char sign, bool is_variable) {
     const size_t newline = piece.rfind('\n');
     const size_t line_begin = newline == std::string_view::npos ? 0 : newline + 1;
     const bool starts_line = line_begin > 0 || at_ == 0 || text_[at_ - 1] == '\n';
-    if (starts_line && strip_left(piece.substr(line_begin), {}, true).empty()) piece = piece.substr(0, line_begin);
+    if (starts_line && strip_left(piece.substr(line_begin), {}, true).empty())
+      piece = piece.substr(0, line_begin);
   }
   if (!piece.empty()) add(Token::Type::kData, std::string(piece));
   advance(end);
@@ -263,7 +266,8 @@ bool Lexer::number() {
       begin = at_ + 2;
       end = prefixed;
     } else {
-      end = digits(text, at_, +[](char c) { return c == '0'; });  // 007 is 00, then 7
+      end = digits(
+          text, at_, +[](char c) { return c == '0'; });  // 007 is 00, then 7
     }
   }
   std::string plain(text.substr(begin, end - begin));
@@ -287,7 +291,8 @@ void Lexer::name() {
     end = next;
   }
   size_t unused = at_;
-  if ((first >= '0' && first <= '9') || is_decimal(decode(text_, unused))) fail_here("a name cannot begin with a digit");
+  if ((first >= '0' && first <= '9') || is_decimal(decode(text_, unused)))
+    fail_here("a name cannot begin with a digit");
   add(Token::Type::kName, text_.substr(at_, end - at_));
   at_ = end;
 }
@@ -323,7 +328,8 @@ size_t Lexer::escape(size_t at, std::string& out) {
   if (c >= '0' && c <= '7') {
     char32_t code = 0;
     const size_t end = std::min(at + 3, text_.size());
-    for (; at < end && text_[at] >= '0' && text_[at] <= '7'; ++at) code = code * 8 + static_cast<char32_t>(text_[at] - '0');
+    for (; at < end && text_[at] >= '0' && text_[at] <= '7'; ++at)
+      code = code * 8 + static_cast<char32_t>(text_[at] - '0');
     append_utf8(out, code);
     return at;
   }
@@ -335,7 +341,8 @@ size_t Lexer::escape(size_t at, std::string& out) {
       if (digit < 0) fail_here(fmt::format("\\{} needs {} hexadecimal digits", c, width));
       code = code * 16 + static_cast<char32_t>(digit);
     }
-    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) fail_here("an escape names no Unicode character");
+    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
+      fail_here("an escape names no Unicode character");
     append_utf8(out, code);
     return at + 1 + width;
   }
@@ -345,7 +352,7 @@ size_t Lexer::escape(size_t at, std::string& out) {
     return at;
   }
   const char32_t code = decode(text_, at);  // jinja2 escapes it before it unescapes the string
-  out += code < 0x100 ? fmt::format("\\x{:02x}", static_cast<uint32_t>(code))
+  out += code < 0x100     ? fmt::format("\\x{:02x}", static_cast<uint32_t>(code))
          : code < 0x10000 ? fmt::format("\\u{:04x}", static_cast<uint32_t>(code))
                           : fmt::format("\\U{:08x}", static_cast<uint32_t>(code));
   return at;

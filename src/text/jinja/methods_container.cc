@@ -45,8 +45,8 @@ Value index(Call& call) {
 
 Value count(Call& call) {
   const auto& list = call.self.sequence().items;
-  return static_cast<int64_t>(
-      std::count_if(list.begin(), list.end(), [&](const Value& item) { return equal(call.budget, item, call[0]); }));
+  return static_cast<int64_t>(std::count_if(
+      list.begin(), list.end(), [&](const Value& item) { return equal(call.budget, item, call[0]); }));
 }
 
 Value cycle(Call& call) {
@@ -64,9 +64,11 @@ Value changed(Call& call) {
 }
 
 constexpr Builtin kDict[] = {
-    {"get", "/key,?default", get}, {"keys", "", keys}, {"values", "", values}, {"items", "", items}, {"copy", "", same},
+    {"get", "/key,?default", get}, {"keys", "", keys}, {"values", "", values},
+    {"items", "", items},          {"copy", "", same},
 };
-constexpr Builtin kList[] = {{"index", "/value,?start,stop", index}, {"count", "/value", count}, {"copy", "", same}};
+constexpr Builtin kList[] = {
+    {"index", "/value,?start,stop", index}, {"count", "/value", count}, {"copy", "", same}};
 constexpr Builtin kLoop[] = {{"cycle", "*", cycle}, {"changed", "*", changed}};
 
 }  // namespace

@@ -133,8 +133,8 @@ Value partition(Call& call) { return partition_at(call, false); }
 Value rpartition(Call& call) { return partition_at(call, true); }
 
 constexpr Builtin kMethods[] = {
-    {"split", "?sep,maxsplit", split},          {"rsplit", "?sep,maxsplit", rsplit},
-    {"splitlines", "?keepends", splitlines},    {"partition", "/sep", partition},
+    {"split", "?sep,maxsplit", split},       {"rsplit", "?sep,maxsplit", rsplit},
+    {"splitlines", "?keepends", splitlines}, {"partition", "/sep", partition},
     {"rpartition", "/sep", rpartition},
 };
 

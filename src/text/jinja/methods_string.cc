@@ -1,8 +1,8 @@
 // Methods of strings but for those that split: Python's str, in Unicode.
 #include <algorithm>
 
-#include "text/jinja/format.h"
 #include "text/jinja/builtins.h"
+#include "text/jinja/format.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/repr.h"
 #include "text/jinja/text_functions.h"
@@ -122,7 +122,8 @@ Value affix(Call& call, bool at_end) {
   bool valid = false;
   const std::string_view part = window(call, 1, offset, valid);
   const auto matches = [&](const Value& piece) {
-    if (!piece.is_string()) fail("{}() needs a string or a tuple of strings, found '{}'", call.name, type_name(piece));
+    if (!piece.is_string())
+      fail("{}() needs a string or a tuple of strings, found '{}'", call.name, type_name(piece));
     return valid && (at_end ? part.ends_with(piece.string()) : part.starts_with(piece.string()));
   };
   if (!call[0].is_sequence() || call[0].sequence().type != Sequence::Type::kTuple) return matches(call[0]);
@@ -148,7 +149,8 @@ Value join(Call& call) {
   Text out(call.budget);
   bool first = true;
   for (const Value& item : to_items(call.budget, call[0])) {
-    if (!item.is_string()) fail("join() needs strings, found '{}'; the filter |join takes anything", type_name(item));
+    if (!item.is_string())
+      fail("join() needs strings, found '{}'; the filter |join takes anything", type_name(item));
     if (!std::exchange(first, false)) out << self(call);
     out << item.string();
   }
@@ -169,7 +171,8 @@ Value isnumeric(Call& call) { return all_of(call, is_numeric); }
 Value isalpha(Call& call) { return all_of(call, is_alpha); }
 Value isspace(Call& call) { return all_of(call, is_space); }
 Value isalnum(Call& call) {
-  return all_of(call, [](char32_t c) { return is_alpha(c) || is_decimal(c) || is_digit(c) || is_numeric(c); });
+  return all_of(call,
+                [](char32_t c) { return is_alpha(c) || is_decimal(c) || is_digit(c) || is_numeric(c); });
 }
 Value islower(Call& call) { return call.interpreter.test("lower", call.self, {}); }
 Value isupper(Call& call) { return call.interpreter.test("upper", call.self, {}); }

@@ -8,7 +8,9 @@
 namespace invar::jinja {
 namespace {
 
-[[noreturn]] void overflow(const std::string& op) { fail("the result of {} does not fit a 64-bit integer", op); }
+[[noreturn]] void overflow(const std::string& op) {
+  fail("the result of {} does not fit a 64-bit integer", op);
+}
 
 int64_t floor_divide(int64_t a, int64_t b) {
   const int64_t quotient = a / b;
@@ -17,7 +19,8 @@ int64_t floor_divide(int64_t a, int64_t b) {
 
 int64_t integer_power(int64_t base, int64_t exponent) {
   int64_t result = 1;
-  if (base == 0 || base == 1 || base == -1) return exponent == 0 ? 1 : base == -1 && exponent % 2 == 0 ? 1 : base;
+  if (base == 0 || base == 1 || base == -1)
+    return exponent == 0 ? 1 : base == -1 && exponent % 2 == 0 ? 1 : base;
   for (int64_t i = 0; i < exponent; ++i) {  // at most 63 rounds: |base| > 1
     if (__builtin_mul_overflow(result, base, &result)) overflow("**");
   }
@@ -76,7 +79,8 @@ Value floats(const std::string& op, double a, double b) {
   if (op == "-") return a - b;
   if (op == "*") return a * b;
   if (op == "**") {
-    if (a < 0 && b != std::floor(b) && std::isfinite(b)) fail("a negative number has no such power (complex numbers are not supported)");
+    if (a < 0 && b != std::floor(b) && std::isfinite(b))
+      fail("a negative number has no such power (complex numbers are not supported)");
     if (a == 0 && b < 0) fail("0 cannot be raised to a negative power");
     const double result = std::pow(a, b);
     if (std::isinf(result) && std::isfinite(a) && std::isfinite(b)) fail("the result of ** is too large");
@@ -108,7 +112,8 @@ Value repeat(Budget& budget, const Value& value, int64_t count) {
       fail("limit bytes_max: {} copies of a list exceed {} bytes", count, budget.limits().bytes_max);
     budget.bytes(count * size);
     budget.step(count * static_cast<int64_t>(sequence.items.size()));
-    for (int64_t i = 0; i < count; ++i) items.insert(items.end(), sequence.items.begin(), sequence.items.end());
+    for (int64_t i = 0; i < count; ++i)
+      items.insert(items.end(), sequence.items.begin(), sequence.items.end());
   }
   return make_sequence(budget, std::move(items), sequence.type);
 }

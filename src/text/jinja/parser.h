@@ -21,8 +21,8 @@ class Parser {
  private:
   // What encloses the code being parsed.
   struct Surroundings {
-    bool in_loop = false;         // break and continue are allowed
-    bool conditional = false;     // unknown filters are found when they are evaluated
+    bool in_loop = false;      // break and continue are allowed
+    bool conditional = false;  // unknown filters are found when they are evaluated
     bool caller = false, varargs = false, kwargs = false;  // names read, for macros
   };
   // Counts nesting; one lives in each recursive function.
@@ -49,7 +49,8 @@ class Parser {
   std::string describe(const Token& token) const;
 
   // Statements.
-  Block block_until(const std::vector<std::string_view>& ends);  // {% ... %} open: skips its end, stops at an end's name
+  Block block_until(
+      const std::vector<std::string_view>& ends);  // {% ... %} open: skips its end, stops at an end's name
   Block subparse(const std::vector<std::string_view>& ends);
   std::unique_ptr<Statement> statement();
   std::unique_ptr<Statement> for_statement();

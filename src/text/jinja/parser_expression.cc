@@ -20,7 +20,8 @@ ExpressionPtr Parser::make(ExpressionKind kind, int line, std::vector<Expression
   }
   node->children = std::move(children);
   if (node->depth > kTreeDepthMax)
-    fail_here(fmt::format("limit parse_depth_max: an expression chains more than {} operations", kTreeDepthMax));
+    fail_here(
+        fmt::format("limit parse_depth_max: an expression chains more than {} operations", kTreeDepthMax));
   return node;
 }
 
@@ -172,7 +173,8 @@ ExpressionPtr Parser::product() {
 ExpressionPtr Parser::power() {
   const int line = current().line;
   auto left = unary();
-  while (skip_operator("**")) left = make(ExpressionKind::kBinary, line, both(std::move(left), unary()), "**");
+  while (skip_operator("**"))
+    left = make(ExpressionKind::kBinary, line, both(std::move(left), unary()), "**");
   return left;
 }
 
@@ -221,12 +223,8 @@ ExpressionPtr Parser::primary(bool with_namespace) {
       node->constant = Value(std::move(text));
       return node;
     }
-    case Token::Type::kInteger:
-      node->constant = next().integer;
-      return node;
-    case Token::Type::kFloat:
-      node->constant = next().number;
-      return node;
+    case Token::Type::kInteger: node->constant = next().integer; return node;
+    case Token::Type::kFloat: node->constant = next().number; return node;
     default:
       if (skip_operator("(")) {
         node = tuple(true, true);

@@ -61,7 +61,8 @@ void Parser::expect(Token::Type type, std::string_view what) {
 }
 
 std::string Parser::expect_name() {
-  if (current().type != Token::Type::kName) fail_here(fmt::format("expected a name, found {}", describe(current())));
+  if (current().type != Token::Type::kName)
+    fail_here(fmt::format("expected a name, found {}", describe(current())));
   return next().text;
 }
 
@@ -106,18 +107,21 @@ Block Parser::subparse(const std::vector<std::string_view>& ends) {
       expect(Token::Type::kVariableEnd, "}}");
     } else {
       expect(Token::Type::kBlockBegin, "{%");
-      if (current().type == Token::Type::kName && std::find(ends.begin(), ends.end(), current().text) != ends.end())
+      if (current().type == Token::Type::kName &&
+          std::find(ends.begin(), ends.end(), current().text) != ends.end())
         return body;
       body.push_back(statement());
       expect(Token::Type::kBlockEnd, "%}");
     }
   }
-  if (!ends.empty()) fail_here(fmt::format("expected {{% {} %}}, found the end of the template", ends.back()));
+  if (!ends.empty())
+    fail_here(fmt::format("expected {{% {} %}}, found the end of the template", ends.back()));
   return body;
 }
 
 std::unique_ptr<Statement> Parser::statement() {
-  if (current().type != Token::Type::kName) fail_here(fmt::format("expected a tag, found {}", describe(current())));
+  if (current().type != Token::Type::kName)
+    fail_here(fmt::format("expected a tag, found {}", describe(current())));
   const std::string tag = current().text;
   if (tag == "for") return for_statement();
   if (tag == "if") return if_statement();

@@ -28,7 +28,7 @@ void string_repr(Text& out, const std::string& text) {
       quoted.append(text, begin, at - begin);
     } else {
       const auto code = static_cast<uint32_t>(c);
-      quoted += c < 0x100 ? fmt::format("\\x{:02x}", code)
+      quoted += c < 0x100     ? fmt::format("\\x{:02x}", code)
                 : c < 0x10000 ? fmt::format("\\u{:04x}", code)
                               : fmt::format("\\U{:08x}", code);
     }
@@ -73,7 +73,8 @@ void sequence_repr(Budget& budget, Text& out, const Sequence& sequence, int dept
 }
 
 void append_repr(Budget& budget, Text& out, const Value& value, int depth) {
-  if (depth > 2 * kValueDepthMax) fail("limit value depth: a printed value nests deeper than {}", 2 * kValueDepthMax);
+  if (depth > 2 * kValueDepthMax)
+    fail("limit value depth: a printed value nests deeper than {}", 2 * kValueDepthMax);
   if (value.is_undefined()) {
     out << "Undefined";
   } else if (value.is_none()) {

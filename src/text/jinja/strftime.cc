@@ -5,9 +5,11 @@
 namespace invar::jinja {
 namespace {
 
-constexpr std::string_view kDays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-constexpr std::string_view kMonths[] = {"January", "February", "March",     "April",   "May",      "June",
-                                        "July",    "August",   "September", "October", "November", "December"};
+constexpr std::string_view kDays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                      "Thursday", "Friday", "Saturday"};
+constexpr std::string_view kMonths[] = {"January",   "February", "March",    "April",
+                                        "May",       "June",     "July",     "August",
+                                        "September", "October",  "November", "December"};
 
 std::chrono::sys_days days(const DateTime& moment) {
   return std::chrono::year(moment.year) / moment.month / moment.day;
@@ -49,8 +51,8 @@ std::string field(const DateTime& m, char code) {
     case 'X': return fmt::format("{:02}:{:02}:{:02}", m.hour, m.minute, m.second);
     case 'R': return fmt::format("{:02}:{:02}", m.hour, m.minute);
     case 'c':
-      return fmt::format("{} {} {:2} {:02}:{:02}:{:02} {}", day.substr(0, 3), month.substr(0, 3), m.day, m.hour,
-                         m.minute, m.second, m.year);
+      return fmt::format("{} {} {:2} {:02}:{:02}:{:02} {}", day.substr(0, 3), month.substr(0, 3), m.day,
+                         m.hour, m.minute, m.second, m.year);
     case 'n': return "\n";
     case 't': return "\t";
     case '%': return "%";
@@ -65,8 +67,8 @@ std::string field(const DateTime& m, char code) {
 bool valid(const DateTime& moment) {
   const auto date = std::chrono::year(moment.year) / moment.month / moment.day;
   return moment.year >= 1 && moment.year <= 9999 && moment.month >= 1 && moment.day >= 1 && date.ok() &&
-         moment.hour >= 0 && moment.hour < 24 && moment.minute >= 0 && moment.minute < 60 && moment.second >= 0 &&
-         moment.second < 60;
+         moment.hour >= 0 && moment.hour < 24 && moment.minute >= 0 && moment.minute < 60 &&
+         moment.second >= 0 && moment.second < 60;
 }
 
 std::string strftime(Budget& budget, const DateTime& moment, std::string_view format) {

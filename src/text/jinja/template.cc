@@ -20,7 +20,8 @@ static Error one_line(const Failure& failure) {
 Result<Template> Template::parse(std::string_view source, const Limits& limits) {
   try {
     if (static_cast<int64_t>(source.size()) > limits.source_bytes_max)
-      fail("limit source_bytes_max: the template has {} bytes, at most {} are allowed", source.size(), limits.source_bytes_max);
+      fail("limit source_bytes_max: the template has {} bytes, at most {} are allowed", source.size(),
+           limits.source_bytes_max);
     if (!valid_utf8(source)) fail("the template is not valid UTF-8");
     return Template(Parser(tokenize(source), limits).parse(), limits);
   } catch (const Failure& failure) {
@@ -28,7 +29,8 @@ Result<Template> Template::parse(std::string_view source, const Limits& limits) 
   }
 }
 
-Result<Rendered> Template::render(const nlohmann::ordered_json& variables, const std::optional<DateTime>& now) const {
+Result<Rendered> Template::render(const nlohmann::ordered_json& variables,
+                                  const std::optional<DateTime>& now) const {
   if (now && !valid(*now)) return error("chat template: the date given for strftime_now is no date");
   try {
     Interpreter interpreter(limits_, now);

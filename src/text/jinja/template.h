@@ -27,10 +27,12 @@ class Template {
 
   // variables: an object, each member a name of the template. now: what strftime_now tells; none: it is an error.
   // Errors: what the template does wrong or refuses (raise_exception), limits; "line N: ...".
-  Result<Rendered> render(const nlohmann::ordered_json& variables, const std::optional<DateTime>& now = {}) const;
+  Result<Rendered> render(const nlohmann::ordered_json& variables,
+                          const std::optional<DateTime>& now = {}) const;
 
  private:
-  Template(Block body, const Limits& limits) : body_(std::make_shared<const Block>(std::move(body))), limits_(limits) {}
+  Template(Block body, const Limits& limits)
+      : body_(std::make_shared<const Block>(std::move(body))), limits_(limits) {}
 
   std::shared_ptr<const Block> body_;
   Limits limits_;

@@ -11,7 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Result<std::string> render(std::string_view source, const Limits& limits = {}, const Json& variables = Json::object()) {
+Result<std::string> render(std::string_view source, const Limits& limits = {},
+                           const Json& variables = Json::object()) {
   INVAR_TRY(auto parsed, Template::parse(source, limits));
   INVAR_TRY(auto rendered, parsed.render(variables));
   return std::move(rendered.text);
@@ -25,7 +26,8 @@ TEST(Template, SnippetsRenderOrFailAsInJinja2) {
     const std::string source = snippet["template"];
     const auto result = render(source, {}, golden["context"]);
     if (snippet.contains("error")) {
-      EXPECT_FALSE(result.ok()) << source << "\n  gives " << (result.ok() ? result.value() : "") << "\n  jinja2: " << snippet["error"];
+      EXPECT_FALSE(result.ok()) << source << "\n  gives " << (result.ok() ? result.value() : "")
+                                << "\n  jinja2: " << snippet["error"];
       ++failed;
       continue;
     }
@@ -48,9 +50,12 @@ TEST(Template, EveryLimitStopsATemplateWithOneLineThatNamesIt) {
   small.output_bytes_max = 1 << 16;
   const std::pair<const char*, const char*> cases[] = {
       {"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "steps_max"},
-      {"{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}", "bytes_max"},
-      {"{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}", "bytes_max"},
-      {"{% set n = namespace(l=[1]) %}{% for i in range(99) %}{% set n.l = n.l + n.l %}{% endfor %}", "bytes_max"},
+      {"{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}",
+       "bytes_max"},
+      {"{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+       "bytes_max"},
+      {"{% set n = namespace(l=[1]) %}{% for i in range(99) %}{% set n.l = n.l + n.l %}{% endfor %}",
+       "bytes_max"},
       {"{{ 'a' * 9999999999 }}", "bytes_max"},
       {"{{ ('aaaaaaaaaaaaaaaa' * 60000)[:10] }}{{ [1] * 999999999999 }}", "bytes_max"},
       {"{{ 'a' | indent(9999999999, true) }}", "bytes_max"},
@@ -63,10 +68,15 @@ TEST(Template, EveryLimitStopsATemplateWithOneLineThatNamesIt) {
       {"{{ range(100001) }}", "range_items_max"},
       {"{{ range(-9223372036854775807, 9223372036854775807) }}", "range_items_max"},
       {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "call_depth_max"},
-      {"{% set n = namespace(l=[]) %}{% for i in range(500) %}{% set n.l = [n.l] %}{% endfor %}", "value depth"},
+      {"{% set n = namespace(l=[]) %}{% for i in range(500) %}{% set n.l = [n.l] %}{% endfor %}",
+       "value depth"},
       {"{% set n = namespace() %}{% set n.n = n %}{{ n }}", "value depth"},
-      {"{% set n = namespace(l=[1]) %}{% for i in range(90) %}{% set n.l = [n.l, n.l] %}{% endfor %}{{ n.l }}", "max"},
-      {"{% set n = namespace(l=[1], m=[1]) %}{% for i in range(90) %}{% set n.l = [n.l, n.l] %}{% set n.m = [n.m, n.m] %}{% endfor %}{{ n.l == n.m }}", "steps_max"},
+      {"{% set n = namespace(l=[1]) %}{% for i in range(90) %}{% set n.l = [n.l, n.l] %}{% endfor %}{{ n.l "
+       "}}",
+       "max"},
+      {"{% set n = namespace(l=[1], m=[1]) %}{% for i in range(90) %}{% set n.l = [n.l, n.l] %}{% set n.m = "
+       "[n.m, n.m] %}{% endfor %}{{ n.l == n.m }}",
+       "steps_max"},
   };
   for (const auto& [source, limit] : cases) {
     const auto result = render(source, small);
@@ -85,12 +95,14 @@ TEST(Template, NestingAndLengthOfTheSourceAreBounded) {
   };
   for (const std::string& source :
        {"{{ " + many("(", 100'000), "{{ " + many("[", 100'000), "{{ " + many("not ", 100'000) + "1 }}",
-        "{{ " + many("-", 100'000) + "1 }}", "{{ 1" + many("+1", 100'000) + " }}", "{{ x" + many(".x", 100'000) + " }}",
-        "{{ x" + many("|string", 100'000) + " }}", "{{ x" + many("()", 100'000) + " }}", many("{% if 1 %}", 50'000),
+        "{{ " + many("-", 100'000) + "1 }}", "{{ 1" + many("+1", 100'000) + " }}",
+        "{{ x" + many(".x", 100'000) + " }}", "{{ x" + many("|string", 100'000) + " }}",
+        "{{ x" + many("()", 100'000) + " }}", many("{% if 1 %}", 50'000),
         "{{ " + many("1 if 1 else ", 50'000) + "1 }}", many("x", 2'000'000)}) {
     const auto result = render(source);
     ASSERT_FALSE(result.ok()) << source.substr(0, 40);
-    EXPECT_NE(result.message().find("limit"), std::string::npos) << source.substr(0, 40) << ": " << result.message();
+    EXPECT_NE(result.message().find("limit"), std::string::npos)
+        << source.substr(0, 40) << ": " << result.message();
   }
   EXPECT_EQ(render("{{ " + many("(", 40) + "1" + many(")", 40) + " }}").value(), "1");
   EXPECT_EQ(render("{{ 1" + many("+1", 200) + " }}").value(), "201");
@@ -98,10 +110,13 @@ TEST(Template, NestingAndLengthOfTheSourceAreBounded) {
 }
 
 TEST(Template, ErrorsNameTheLine) {
-  for (const auto& [source, line] : {std::pair{"a\nb\n{{ 1 / 0 }}\n", "line 3"}, {"{{ 1 +\n\n }}", "line 3"},
-                                     {"{% if 1 %}\n\n", "line 2"}, {"\n{% nosuch %}", "line 2"},
-                                     {"{# x\n #}\n{% macro m() %}\n{{ x.y }}\n{% endmacro %}\n{{ m() }}", "line 4"},
-                                     {"{{ 1 }}\r\n{{ 'a' | nosuch }}", "line 2"}}) {
+  for (const auto& [source, line] :
+       {std::pair{"a\nb\n{{ 1 / 0 }}\n", "line 3"},
+        {"{{ 1 +\n\n }}", "line 3"},
+        {"{% if 1 %}\n\n", "line 2"},
+        {"\n{% nosuch %}", "line 2"},
+        {"{# x\n #}\n{% macro m() %}\n{{ x.y }}\n{% endmacro %}\n{{ m() }}", "line 4"},
+        {"{{ 1 }}\r\n{{ 'a' | nosuch }}", "line 2"}}) {
     const auto result = render(source);
     ASSERT_FALSE(result.ok()) << source;
     EXPECT_NE(result.message().find(line), std::string::npos) << source << ": " << result.message();
@@ -112,16 +127,17 @@ TEST(Template, WhatIsLeftOutOfJinjaIsRefusedAndNotMisread) {
   for (const char* source :
        {"{% include 'x' %}", "{% extends 'x' %}", "{% import 'x' as y %}", "{% from 'x' import y %}",
         "{% block b %}{% endblock %}", "{% autoescape true %}{% endautoescape %}",
-        "{% for x in [1] recursive %}{{ loop([]) }}{% endfor %}", "{{ range }}", "{{ 'a'.upper }}", "{{ range(3) }}",
-        "{{ [1] | map('string') }}", "{{ 9223372036854775807 + 1 }}", "{{ 9223372036854775808 }}", "{{ '\\ud800' }}",
-        "{{ '\\N{BULLET}' }}", "{{ [1] | random }}"}) {
+        "{% for x in [1] recursive %}{{ loop([]) }}{% endfor %}", "{{ range }}", "{{ 'a'.upper }}",
+        "{{ range(3) }}", "{{ [1] | map('string') }}", "{{ 9223372036854775807 + 1 }}",
+        "{{ 9223372036854775808 }}", "{{ '\\ud800' }}", "{{ '\\N{BULLET}' }}", "{{ [1] | random }}"}) {
     EXPECT_FALSE(render(source).ok()) << source;
   }
   EXPECT_FALSE(Template::parse("a\xff").ok());
 }
 
 TEST(Template, RenderingTwiceGivesTheSameBytesAndKeepsNoState) {
-  auto parsed = Template::parse("{% set n = namespace(a=0) %}{% for x in l %}{% set n.a = n.a + x %}{% endfor %}{{ n.a }}");
+  auto parsed = Template::parse(
+      "{% set n = namespace(a=0) %}{% for x in l %}{% set n.a = n.a + x %}{% endfor %}{{ n.a }}");
   ASSERT_TRUE(parsed.ok());
   const Json variables = {{"l", {1, 2, 3}}};
   EXPECT_EQ(parsed->render(variables).value().text, "6");
@@ -138,9 +154,15 @@ TEST(Template, SpansCoverTheBytesOfGenerationBlocks) {
 }
 
 TEST(FloatRepr, IsPythons) {
-  for (const auto& [value, text] : {std::pair{0.1, "0.1"}, {1e16, "1e+16"}, {1e15, "1000000000000000.0"},
-                                    {1.5e-7, "1.5e-07"}, {0.0001, "0.0001"}, {0.00001, "1e-05"}, {-0.0, "-0.0"},
-                                    {5e-324, "5e-324"}, {1.7976931348623157e308, "1.7976931348623157e+308"}}) {
+  for (const auto& [value, text] : {std::pair{0.1, "0.1"},
+                                    {1e16, "1e+16"},
+                                    {1e15, "1000000000000000.0"},
+                                    {1.5e-7, "1.5e-07"},
+                                    {0.0001, "0.0001"},
+                                    {0.00001, "1e-05"},
+                                    {-0.0, "-0.0"},
+                                    {5e-324, "5e-324"},
+                                    {1.7976931348623157e308, "1.7976931348623157e+308"}}) {
     EXPECT_EQ(float_repr(value), text);
   }
 }

@@ -19,7 +19,9 @@ Value is_float(Call& call) { return call.self.is_float(); }
 Value number(Call& call) { return call.self.is_number(); }
 Value string(Call& call) { return call.self.is_string(); }
 Value mapping(Call& call) { return call.self.is_dict(); }
-Value is_callable(Call& call) { return call.self.is_callable() || call.self.is_undefined() || call.self.is_loop(); }
+Value is_callable(Call& call) {
+  return call.self.is_callable() || call.self.is_undefined() || call.self.is_loop();
+}
 Value escaped(Call& call) { return false; }
 Value filter(Call& call) { return call.self.is_string() && find_filter(call.self.string()); }
 Value test(Call& call) { return call.self.is_string() && find_test(call.self.string()); }
@@ -30,8 +32,8 @@ Value sequence(Call& call) {
 }
 
 Value iterable(Call& call) {
-  return call.self.is_undefined() || call.self.is_string() || call.self.is_dict() || call.self.is_sequence() ||
-         call.self.is_loop();
+  return call.self.is_undefined() || call.self.is_string() || call.self.is_dict() ||
+         call.self.is_sequence() || call.self.is_loop();
 }
 
 Value remainder(Call& call, const Value& divisor, int64_t wanted) {

@@ -112,14 +112,15 @@ std::string type_name(const Value& value) {
                                          "dict_values", "dict_items", "generator"};
     return kNames[static_cast<int>(value.sequence().type)];
   }
-  static const char* const kNames[] = {"Undefined", "NoneType", "bool", "int",       "float",   "str",
+  static const char* const kNames[] = {"Undefined", "NoneType", "bool",      "int",      "float",      "str",
                                        "list",      "dict",     "Namespace", "function", "LoopContext"};
   return kNames[value.index()];
 }
 
 // Exact where a double cannot hold the integer: x86's long double has 64 bits of mantissa.
 static long double exact(const Value& value) {
-  return value.is_float() ? static_cast<long double>(value.number()) : static_cast<long double>(value.integer());
+  return value.is_float() ? static_cast<long double>(value.number())
+                          : static_cast<long double>(value.integer());
 }
 
 bool equal(Budget& budget, const Value& a, const Value& b) {
@@ -243,7 +244,8 @@ int64_t length_of(Budget& budget, const Value& value) {
     budget.scan(value.string().size());
     return code_points(value.string());
   }
-  if (value.is_sequence() && value.sequence().sized()) return static_cast<int64_t>(value.sequence().items.size());
+  if (value.is_sequence() && value.sequence().sized())
+    return static_cast<int64_t>(value.sequence().items.size());
   if (value.is_dict()) return static_cast<int64_t>(value.dict().items.size());
   if (value.is_loop()) return value.loop().length();
   if (value.is_sequence()) fail("a generator has no length; put |list before |length");

@@ -54,7 +54,9 @@ class Value {
   bool is_undefined() const { return std::holds_alternative<Undefined>(data_); }
   bool is_none() const { return std::holds_alternative<None>(data_); }
   bool is_bool() const { return std::holds_alternative<bool>(data_); }
-  bool is_integer() const { return std::holds_alternative<int64_t>(data_) || is_bool(); }  // Python: bool is an int
+  bool is_integer() const {
+    return std::holds_alternative<int64_t>(data_) || is_bool();
+  }  // Python: bool is an int
   bool is_float() const { return std::holds_alternative<double>(data_); }
   bool is_number() const { return is_integer() || is_float(); }
   bool is_string() const { return index() == 5; }
