@@ -16,94 +16,136 @@ namespace {
 
 constexpr const char* kSections[] = {"ceilings", "linear", "attention", "prefill", "decode"};
 
-// More than any cache of a machine that we know.
-constexpr int64_t kReadBytes = int64_t{512} << 20;
+constexpr int kRounds = 5;
 
-double rate(double amount, double seconds) { return amount / seconds * 1e-9; }
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
 
-void print_ceilings(const BenchContext& context) {
-  print_line(context, {.what = "multiply-adds in registers",
-                       .shape = std::string(tier_name(context.queue.tier())),
-                       .time = context.ceilings.fma,
-                       .flop = context.ceilings.fma_flop});
-  print_line(context, {.what = "read from memory",
-                       .shape = fmt::format("{} MiB", kReadBytes >> 20),
-                       .time = context.ceilings.read,
-                       .bytes = context.ceilings.read_bytes});
+double seconds_of(const std::function<void()>& body) {
+  const double begin_s = monotonic_seconds();
+  body();
+  return std::max(monotonic_seconds() - begin_s, 1e-9);
+}
+
+// The best of `runs`.
+double best_seconds(int runs, const std::function<void()>& body) {
+  double best = seconds_of(body);
+  for (int i = 1; i < runs; ++i) best = std::min(best, seconds_of(body));
+  return best;
+}
+
+struct Measured {
+  double median_s;
+  double percent_flops;
+  double percent_read;
+};
+
+// Medians over rounds of at least `budget_s` in total.
+Measured measure(const BenchContext& context, const BenchLine& line, const std::function<double()>& body) {
+  body();  // warms up
+  std::vector<double> seconds, flops, read;
+  for (int round = 0; round < kRounds; ++round) {
+    const double flops_ceiling = line.flop > 0 ? context.ceilings.flops() : 1;
+    const double read_ceiling = line.bytes > 0 ? context.ceilings.read() : 1;
+    std::vector<double> times;
+    double spent_s = 0;
+    while (times.empty() || spent_s < context.command.seconds / kRounds) {
+      times.push_back(body());
+      spent_s += times.back();
+    }
+    seconds.push_back(median(times));
+    flops.push_back(line.flop / seconds.back() / flops_ceiling * 100);
+    read.push_back(line.bytes / seconds.back() / read_ceiling * 100);
+  }
+  return {.median_s = median(seconds), .percent_flops = median(flops), .percent_read = median(read)};
+}
+
+void print_json(const BenchContext& context, const BenchLine& line, const Measured& m) {
+  nlohmann::ordered_json json = {{"what", line.what},
+                                 {"shape", line.shape},
+                                 {"profile", profile_name(context.queue.profile())},
+                                 {"tier", tier_name(context.queue.tier())},
+                                 {"threads", context.queue.pool().threads()},
+                                 {"median_us", m.median_s * 1e6}};
+  if (line.flop > 0)
+    json.update({{"gflops", line.flop / m.median_s * 1e-9}, {"percent_of_fma", m.percent_flops}});
+  if (line.bytes > 0)
+    json.update({{"gb_s", line.bytes / m.median_s * 1e-9}, {"percent_of_read", m.percent_read}});
+  if (line.tokens > 0) json["tokens_s"] = line.tokens / m.median_s;
+  fmt::print("{}\n", json.dump());
+}
+
+void print_text(const BenchLine& line, const Measured& m) {
+  std::string text = fmt::format("{:<18} {:<26} {:>11.1f} us", line.what, line.shape, m.median_s * 1e6);
+  text += line.flop > 0
+              ? fmt::format("  {:>7.1f} GFLOP/s {:>5.1f} %", line.flop / m.median_s * 1e-9, m.percent_flops)
+              : std::string(25, ' ');
+  text += line.bytes > 0
+              ? fmt::format("  {:>6.1f} GB/s {:>5.1f} %", line.bytes / m.median_s * 1e-9, m.percent_read)
+              : std::string(21, ' ');
+  if (line.tokens > 0) text += fmt::format("  {:>8.1f} tokens/s", line.tokens / m.median_s);
+  fmt::print("{}\n", text);
 }
 
 }  // namespace
 
-Time measure(double budget_s, const std::function<void()>& body) {
-  body();
-  std::vector<double> times;
-  for (double spent = 0; spent < budget_s || times.size() < 5; spent += times.back()) {
-    const double begin_s = monotonic_seconds();
-    body();
-    times.push_back(std::max(monotonic_seconds() - begin_s, 1e-9));
-  }
-  std::sort(times.begin(), times.end());
-  return {.median_s = times[times.size() / 2], .best_s = times.front()};
+Ceilings::Ceilings(ThreadPool& pool, Tier tier) : pool_(pool), tier_(tier), data_(kReadBytes) {
+  // The specification's tier has no ceiling of its own. vdpbf16ps is slower than two FMAs on some CPUs, and a kernel
+  // may use either.
+  if (tier == Tier::kRef) tier_ = Tier::kAvx2;
+  if (tier == Tier::kAvx512Bf16 && fma_loop(Tier::kAvx512) > fma_loop(Tier::kAvx512Bf16))
+    tier_ = Tier::kAvx512;
 }
 
-Ceilings measure_ceilings(ThreadPool& pool, Tier tier, double budget_s) {
-  // The specification's tier has no ceiling of its own.
-  if (tier == Tier::kRef) tier = Tier::kAvx2;
-  const int64_t iterations = 200000;
-  std::vector<double> flop(pool.threads());
-  Ceilings ceilings;
-  ceilings.fma = measure(budget_s, [&] {
-    pool.parallel_for(pool.threads(), [&](int64_t, int64_t, int share) { flop[share] = peak_fma_loop(tier, iterations); });
+double Ceilings::fma_loop(Tier tier) const {
+  std::vector<double> flop(pool_.threads());
+  const double seconds = best_seconds(3, [&] {
+    pool_.parallel_for(pool_.threads(),
+                       [&](int64_t, int64_t, int share) { flop[share] = peak_fma_loop(tier, 200000); });
   });
-  ceilings.fma_flop = 0;
-  for (double f : flop) ceilings.fma_flop += f;
+  double sum = 0;
+  for (double f : flop) sum += f;
+  return sum / seconds;
+}
 
-  Buffer<std::byte> data(kReadBytes);
-  std::vector<uint64_t> sums(pool.threads());
-  ceilings.read = measure(budget_s, [&] {
-    pool.parallel_for(kReadBytes / 1024, [&](int64_t begin, int64_t end, int share) {
-      sums[share] += stream_read(data.data() + begin * 1024, (end - begin) * 1024);
+double Ceilings::flops() const { return fma_loop(tier_); }
+
+double Ceilings::read() const {
+  std::vector<uint64_t> sums(pool_.threads());
+  const double seconds = best_seconds(2, [&] {
+    pool_.parallel_for(kReadBytes / 1024, [&](int64_t begin, int64_t end, int share) {
+      sums[share] += stream_read(data_.data() + begin * 1024, (end - begin) * 1024);
     });
   });
-  ceilings.read_bytes = static_cast<double>(kReadBytes);
-  return ceilings;
+  return static_cast<double>(kReadBytes) / seconds;
 }
 
-void print_line(const BenchContext& context, const BenchLine& line) {
-  const Ceilings& c = context.ceilings;
-  const double flops_part = rate(line.flop, line.time.best_s) / rate(c.fma_flop, c.fma.best_s) * 100;
-  const double bytes_part = rate(line.bytes, line.time.best_s) / rate(c.read_bytes, c.read.best_s) * 100;
+void bench_timed_line(const BenchContext& context, const BenchLine& line,
+                      const std::function<double()>& body) {
+  const Measured measured = measure(context, line, body);
   if (context.command.json) {
-    nlohmann::ordered_json json = {{"what", line.what},
-                                   {"shape", line.shape},
-                                   {"profile", profile_name(context.queue.profile())},
-                                   {"tier", tier_name(context.queue.tier())},
-                                   {"threads", context.queue.pool().threads()},
-                                   {"median_us", line.time.median_s * 1e6},
-                                   {"best_us", line.time.best_s * 1e6}};
-    if (line.flop > 0) json.update({{"gflops", rate(line.flop, line.time.median_s)}, {"percent_of_fma", flops_part}});
-    if (line.bytes > 0) json.update({{"gb_s", rate(line.bytes, line.time.median_s)}, {"percent_of_read", bytes_part}});
-    if (line.tokens > 0) json["tokens_s"] = line.tokens / line.time.median_s;
-    fmt::print("{}\n", json.dump());
+    print_json(context, line, measured);
   } else {
-    std::string text = fmt::format("{:<27} {:<26} {:>11.1f} us", line.what, line.shape, line.time.median_s * 1e6);
-    text += line.flop > 0 ? fmt::format("  {:>8.1f} GFLOP/s {:>5.1f} %", rate(line.flop, line.time.median_s), flops_part)
-                          : std::string(26, ' ');
-    if (line.bytes > 0)
-      text += fmt::format("  {:>7.1f} GB/s {:>5.1f} %", rate(line.bytes, line.time.median_s), bytes_part);
-    if (line.tokens > 0) text += fmt::format("  {:>8.1f} tokens/s", line.tokens / line.time.median_s);
-    fmt::print("{}\n", text);
+    print_text(line, measured);
   }
   std::fflush(stdout);
 }
 
+void bench_line(const BenchContext& context, const BenchLine& line, const std::function<void()>& body) {
+  bench_timed_line(context, line, [&] { return seconds_of(body); });
+}
+
 int run_bench(const BenchCommand& command) {
   const auto wants = [&](const char* section) {
-    return command.what.empty() || std::find(command.what.begin(), command.what.end(), section) != command.what.end();
+    return command.what.empty() ||
+           std::find(command.what.begin(), command.what.end(), section) != command.what.end();
   };
   for (const std::string& what : command.what) {
     if (std::find(std::begin(kSections), std::end(kSections), what) == std::end(kSections))
-      return fail(fmt::format("bench: expected ceilings, linear, attention, prefill or decode, found \"{}\"", what));
+      return fail(
+          fmt::format("bench: expected ceilings, linear, attention, prefill or decode, found \"{}\"", what));
   }
   if (!(command.seconds > 0 && command.seconds <= 600))
     return fail(fmt::format("--seconds: expected more than 0 and at most 600, found {}", command.seconds));
@@ -116,14 +158,16 @@ int run_bench(const BenchCommand& command) {
 
   ThreadPool pool(*threads);
   Queue queue(pool, *profile, *tier);
-  const BenchContext context{.command = command,
-                             .queue = queue,
-                             .ceilings = measure_ceilings(pool, *tier, command.seconds)};
+  const Ceilings ceilings(pool, *tier);
+  const BenchContext context{.command = command, .queue = queue, .ceilings = ceilings};
   if (!command.json) {
-    fmt::print("{}, {}, {} threads; median time and rates; % of the ceilings, best run against best run\n",
-               profile_name(*profile), tier_name(*tier), *threads);
+    fmt::print(
+        "{}, {}, {} threads; now {:.0f} GFLOP/s of multiply-adds in registers, {:.1f} GB/s of reading {} "
+        "MiB\n",
+        profile_name(*profile), tier_name(*tier), *threads, ceilings.flops() * 1e-9, ceilings.read() * 1e-9,
+        Ceilings::kReadBytes >> 20);
+    fmt::print("medians; % of these ceilings, measured again beside every line\n");
   }
-  print_ceilings(context);
   if (wants("linear")) bench_linear(context);
   if (wants("attention")) bench_attention(context);
   if (command.model.path.empty()) {

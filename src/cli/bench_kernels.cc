@@ -26,10 +26,11 @@ struct LinearShape {
   int64_t n;
   int64_t k;
 };
-constexpr LinearShape kLinear[] = {{"qkv", 960, 576},       {"o", 576, 576},          {"gate+up", 3072, 576},
-                                   {"down", 576, 1536},     {"lm_head", 49152, 576},  {"8B qkv", 6144, 4096}};
+constexpr LinearShape kLinear[] = {{"qkv", 960, 576},   {"o", 576, 576},         {"gate+up", 3072, 576},
+                                   {"down", 576, 1536}, {"lm_head", 49152, 576}, {"8B qkv", 6144, 4096}};
 
-void bench_linear_rows(const BenchContext& context, const LinearShape& shape, const PackedWeight& weight, int64_t rows) {
+void bench_linear_rows(const BenchContext& context, const LinearShape& shape, const PackedWeight& weight,
+                       int64_t rows) {
   Buffer<bf16> x(rows * shape.k);
   Buffer<bf16> out(rows * shape.n);
   fill(x, 2);
@@ -41,12 +42,12 @@ void bench_linear_rows(const BenchContext& context, const LinearShape& shape, co
                         .out_f32 = nullptr,
                         .out_stride = shape.n,
                         .rows = rows};
-  const Time time = measure(context.command.seconds, [&] { linear(context.queue, args); });
-  print_line(context, {.what = fmt::format("linear {}", shape.name),
-                       .shape = fmt::format("{} x {} x {}", rows, shape.n, shape.k),
-                       .time = time,
-                       .flop = 2.0 * rows * shape.n * shape.k,
-                       .bytes = 2.0 * (shape.n * shape.k + rows * (shape.n + shape.k))});
+  bench_line(context,
+             {.what = fmt::format("linear {}", shape.name),
+              .shape = fmt::format("{} x {} x {}", rows, shape.n, shape.k),
+              .flop = 2.0 * rows * shape.n * shape.k,
+              .bytes = 2.0 * (shape.n * shape.k + rows * (shape.n + shape.k))},
+             [&] { linear(context.queue, args); });
 }
 
 struct Heads {
@@ -98,21 +99,21 @@ struct AttentionSetup {
 
 void bench_prefill(const BenchContext& context, const Heads& h, int64_t tokens) {
   const AttentionSetup setup(h, 1, tokens, tokens);
-  const Time time = measure(context.command.seconds, [&] { attention(context.queue, setup.args); });
-  print_line(context, {.what = "attention prefill",
-                       .shape = fmt::format("{} tokens, {}/{} x {}", tokens, h.heads, h.kv_heads, h.head_dim),
-                       .time = time,
-                       .flop = 2.0 * h.heads * h.head_dim * tokens * (tokens + 1)});
+  bench_line(context,
+             {.what = "attention prefill",
+              .shape = fmt::format("{} tokens, {}/{} x {}", tokens, h.heads, h.kv_heads, h.head_dim),
+              .flop = 2.0 * h.heads * h.head_dim * tokens * (tokens + 1)},
+             [&] { attention(context.queue, setup.args); });
 }
 
 void bench_decode(const BenchContext& context, const Heads& h, int64_t sequences, int64_t length) {
   const AttentionSetup setup(h, sequences, length, 1);
-  const Time time = measure(context.command.seconds, [&] { attention(context.queue, setup.args); });
-  print_line(context, {.what = "attention decode",
-                       .shape = fmt::format("{} x {}, {}/{} x {}", sequences, length, h.heads, h.kv_heads, h.head_dim),
-                       .time = time,
-                       .flop = 4.0 * h.heads * h.head_dim * sequences * length,
-                       .bytes = 4.0 * h.kv_heads * h.head_dim * sequences * length});
+  bench_line(context,
+             {.what = "attention decode",
+              .shape = fmt::format("{} x {}, {}/{} x {}", sequences, length, h.heads, h.kv_heads, h.head_dim),
+              .flop = 4.0 * h.heads * h.head_dim * sequences * length,
+              .bytes = 4.0 * h.kv_heads * h.head_dim * sequences * length},
+             [&] { attention(context.queue, setup.args); });
 }
 
 }  // namespace

@@ -6,43 +6,52 @@
 
 #include "cli/commands.h"
 #include "kernels/queue.h"
+#include "tensor/buffer.h"
 
 namespace invar {
 
-struct Time {
-  double median_s;
-  double best_s;
-};
+// What this machine can do on all threads of a pool, now: multiply-adds in registers by the fastest instruction that the
+// tier may use, and reading memory.
+class Ceilings {
+ public:
+  Ceilings(ThreadPool& pool, Tier tier);
 
-// Runs `body` once to warm up, then until `budget_s` is spent, 5 times at least.
-Time measure(double budget_s, const std::function<void()>& body);
+  // FLOP/s and byte/s of the best of a few short runs.
+  double flops() const;
+  double read() const;
 
-// What this machine can do on all threads of a pool; every percentage is of one of these.
-struct Ceilings {
-  Time fma;            // of fma_flop multiply-adds in registers, by the tier's widest instruction
-  double fma_flop;
-  Time read;           // of read_bytes from memory
-  double read_bytes;
+  static constexpr int64_t kReadBytes = int64_t{512} << 20;  // more than any cache that we know
+
+ private:
+  double fma_loop(Tier tier) const;
+
+  ThreadPool& pool_;
+  Tier tier_;  // the one whose instruction is the fastest here
+  Buffer<std::byte> data_;
 };
-Ceilings measure_ceilings(ThreadPool& pool, Tier tier, double budget_s);
 
 struct BenchContext {
   const BenchCommand& command;
   Queue& queue;
-  Ceilings ceilings;
+  const Ceilings& ceilings;
 };
 
 // One line: what, its shape, the median, and whichever of FLOP and bytes is not 0 as a rate and as a percentage of the
-// ceiling. Percentages compare the best run with the ceiling's best run: neighbours of a shared machine only slow runs down.
+// ceiling.
+//
+// The clock of a shared machine drifts by tens of percent within seconds. So a line is measured in rounds, each beside
+// a ceiling of its own, and the percentage is the median over the rounds of (median rate / ceiling).
 struct BenchLine {
   std::string what;
   std::string shape;
-  Time time;
   double flop = 0;
   double bytes = 0;
   double tokens = 0;
 };
-void print_line(const BenchContext& context, const BenchLine& line);
+void bench_line(const BenchContext& context, const BenchLine& line, const std::function<void()>& body);
+// The same for a body that times itself: it returns seconds.
+void bench_timed_line(const BenchContext& context, const BenchLine& line,
+                      const std::function<double()>& body);
 
 void bench_linear(const BenchContext& context);
 void bench_attention(const BenchContext& context);

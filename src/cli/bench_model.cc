@@ -1,8 +1,8 @@
 // invar bench prefill, decode: a whole model, one request at a time and in a batch.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <random>
+#include <vector>
 
 #include "cli/bench_measure.h"
 #include "cli/session.h"
@@ -27,7 +27,8 @@ GenerateRequest request_of(const Session& session, int64_t prompt, int64_t outpu
 double weight_bytes(const DecoderModel& model) {
   double elements = static_cast<double>(model.lm_head.weight.n * model.lm_head.weight.k);
   for (const DecoderBlock& block : model.blocks) {
-    for (const Linear* linear : {&block.attention.qkv, &block.attention.o, &block.mlp.gate_up, &block.mlp.down}) {
+    for (const Linear* linear :
+         {&block.attention.qkv, &block.attention.o, &block.mlp.gate_up, &block.mlp.down}) {
       elements += static_cast<double>(linear->weight.n * linear->weight.k);
     }
   }
@@ -35,50 +36,50 @@ double weight_bytes(const DecoderModel& model) {
 }
 
 double attention_flop(const DecoderModel& model, int64_t begin, int64_t end) {
-  const double pairs = static_cast<double>(end) * (end + 1) / 2 - static_cast<double>(begin) * (begin + 1) / 2;
+  const double pairs =
+      static_cast<double>(end) * (end + 1) / 2 - static_cast<double>(begin) * (begin + 1) / 2;
   return 4.0 * model.config.layers * model.config.heads * model.config.head_dim * pairs;
 }
 
 // A prompt of `tokens`, one token drawn.
 void bench_prompt(const BenchContext& context, Session& session, int64_t tokens) {
-  uint64_t seed = 0;
-  const Time time = measure(context.command.seconds, [&] {
-    // Another prompt each time, or the generator would know it already.
-    const GenerateRequest request = request_of(session, tokens, 1, ++seed);
-    const auto results = session.generator->run({&request, 1});
-    INVAR_CHECK(results.ok(), "{}", results.message());
-  });
   const DecoderModel& model = session.model;
   const double head = 2.0 * model.lm_head.weight.n * model.lm_head.weight.k;
-  print_line(context, {.what = "prefill",
-                       .shape = fmt::format("{} tokens", tokens),
-                       .time = time,
-                       .flop = tokens * (weight_bytes(model) - head) + head + attention_flop(model, 0, tokens),
-                       .tokens = static_cast<double>(tokens)});
+  uint64_t seed = 0;
+  bench_line(context,
+             {.what = "prefill",
+              .shape = fmt::format("{} tokens", tokens),
+              .flop = tokens * (weight_bytes(model) - head) + head + attention_flop(model, 0, tokens),
+              .tokens = static_cast<double>(tokens)},
+             [&] {
+               // Another prompt each time, or the generator would know it already.
+               const GenerateRequest request = request_of(session, tokens, 1, ++seed);
+               const auto results = session.generator->run({&request, 1});
+               INVAR_CHECK(results.ok(), "{}", results.message());
+             });
 }
 
-// `batch` requests, 128 tokens each after a prompt of 8: time of a token step.
+// `batch` requests, 128 tokens each after a prompt of 8: the time of one token of all of them.
 void bench_tokens(const BenchContext& context, Session& session, int64_t batch) {
   constexpr int64_t kPrompt = 8, kOutput = 128;
-  std::vector<GenerateRequest> requests;
-  std::vector<double> steps;  // seconds of one token of every request, of each run
-  uint64_t seed = 0;
-  measure(context.command.seconds, [&] {
-    requests.clear();
-    for (int64_t i = 0; i < batch; ++i) requests.push_back(request_of(session, kPrompt, kOutput, ++seed));
-    const auto results = session.generator->run(requests);
-    INVAR_CHECK(results.ok(), "{}", results.message());
-    const GenerateStats& stats = session.generator->stats();
-    steps.push_back(stats.decode_s / (static_cast<double>(stats.decode_tokens) / batch));
-  });
-  std::sort(steps.begin(), steps.end());
   const double rows = static_cast<double>(batch);
-  print_line(context, {.what = "decode",
-                       .shape = fmt::format("batch {}", batch),
-                       .time = {.median_s = steps[steps.size() / 2], .best_s = steps.front()},
-                       .flop = rows * weight_bytes(session.model),
-                       .bytes = weight_bytes(session.model),
-                       .tokens = rows});
+  std::vector<GenerateRequest> requests;
+  uint64_t seed = 0;
+  bench_timed_line(context,
+                   {.what = "decode",
+                    .shape = fmt::format("batch {}", batch),
+                    .flop = rows * weight_bytes(session.model),
+                    .bytes = weight_bytes(session.model),
+                    .tokens = rows},
+                   [&] {
+                     requests.clear();
+                     for (int64_t i = 0; i < batch; ++i)
+                       requests.push_back(request_of(session, kPrompt, kOutput, ++seed));
+                     const auto results = session.generator->run(requests);
+                     INVAR_CHECK(results.ok(), "{}", results.message());
+                     const GenerateStats& stats = session.generator->stats();
+                     return stats.decode_s * rows / static_cast<double>(stats.decode_tokens);
+                   });
 }
 
 }  // namespace

@@ -9,6 +9,12 @@
 
 namespace invar {
 
+// acc = fma(a, w, acc) in place. GCC 12 left to itself overwrites `a` in some of them and copies it back, and the copies take
+// the FMAs' ports.
+static inline void fma_into_avx512(__m512& acc, __m512 a, __m512 w) {
+  __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(w));
+}
+
 // bf16 to fp32 of one row's group: x [16], out [16] fp32.
 static inline void fma_expand_row_avx512(const bf16* x, std::byte* out) {
   const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
@@ -75,7 +81,7 @@ struct FmaFewAvx512 {
           for (int r = 0; r < kRows; ++r) {
             const __m512 a = _mm512_set1_ps(x[16 * r + i + odd]);
 #pragma GCC unroll 8
-            for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_fmadd_ps(a, weight[p], acc[r][p]);
+            for (int p = 0; p < kPanels; ++p) fma_into_avx512(acc[r][p], a, weight[p]);
           }
         }
       }
@@ -116,7 +122,7 @@ struct FmaManyAvx512 {
           for (int r = 0; r < kRows; ++r) {
             const __m512 a = _mm512_set1_ps(x[16 * r + i + odd]);
 #pragma GCC unroll 3
-            for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_fmadd_ps(a, weight[p], acc[r][p]);
+            for (int p = 0; p < kPanels; ++p) fma_into_avx512(acc[r][p], a, weight[p]);
           }
         }
       }
