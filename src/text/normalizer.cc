@@ -1,5 +1,7 @@
 #include "text/normalizer.h"
 
+#include <algorithm>
+
 namespace invar {
 namespace {
 
@@ -31,7 +33,8 @@ std::string_view strip(std::string_view text, const StripSpace& sides) {
   return text.substr(begin, end - begin);
 }
 
-Result<std::string> replace(const Replace& step, std::string_view text, size_t bytes_max) {
+// `head`, as in Normalizer::apply: what replaces a match stands for the match's last character.
+Result<std::string> replace(const Replace& step, std::string_view text, size_t bytes_max, size_t& head) {
   INVAR_TRY(const std::vector<Match> matches, find_all(step.pattern, text));
   if (text.size() + matches.size() * step.content.size() > bytes_max) {
     return error("the Replace normalizer makes {} bytes of {}; at most {} are accepted",
@@ -39,10 +42,14 @@ Result<std::string> replace(const Replace& step, std::string_view text, size_t b
   }
   std::string out;
   size_t at = 0;
+  size_t new_head = head;
   for (const Match& m : matches) {
+    if (m.begin < head && m.end <= head) new_head += step.content.size() - (m.end - m.begin);
+    if (m.begin < head && m.end > head) new_head -= head - m.begin;
     out.append(text, at, m.begin - at).append(step.content);
     at = m.end;
   }
+  head = new_head;
   return out.append(text, at, text.size() - at);
 }
 
@@ -59,27 +66,38 @@ Result<std::vector<Match>> find_all(const TextPattern& pattern, std::string_view
   return matches;
 }
 
-Result<std::string> Normalizer::apply(std::string_view text, size_t bytes_max, bool* starts_input) const {
+Result<std::string> Normalizer::apply(std::string_view text, size_t bytes_max, size_t* head_bytes) const {
   std::string current(text);
+  size_t head = head_bytes ? *head_bytes : 0;
   for (const NormalizerStep& step : steps) {
     if (const auto* form = std::get_if<UnicodeForm>(&step)) {
+      const std::string head_alone = normalize(std::string_view(current).substr(0, head), form->form);
       current = normalize(current, form->form);
+      // A head that composed with what follows it is the one character that came of it.
+      if (head > 0)
+        head = current.starts_with(head_alone) ? head_alone.size()
+                                               : utf8_length(static_cast<unsigned char>(current[0]));
     } else if (std::holds_alternative<Lowercase>(step)) {
+      head = lowercase(std::string_view(current).substr(0, head)).size();
       current = lowercase(current);
     } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
-      if (!current.empty()) current.insert(0, prepend->content);
+      if (current.empty()) continue;
+      current.insert(0, prepend->content);
+      if (head > 0) head += prepend->content.size();
     } else if (const auto* sides = std::get_if<StripSpace>(&step)) {
       const std::string_view stripped = strip(current, *sides);
-      if (starts_input && stripped.data() != current.data()) *starts_input = false;
+      head -= std::min(head, static_cast<size_t>(stripped.data() - current.data()));
+      head = std::min(head, stripped.size());
       current = std::string(stripped);
     } else {
-      INVAR_TRY(current, replace(std::get<Replace>(step), current, bytes_max));
+      INVAR_TRY(current, replace(std::get<Replace>(step), current, bytes_max, head));
     }
     if (current.size() > bytes_max) {
       return error("normalisation makes {} bytes of {}; at most {} are accepted", current.size(), text.size(),
                    bytes_max);
     }
   }
+  if (head_bytes) *head_bytes = head;
   return current;
 }
 

@@ -131,11 +131,11 @@ void rewrite_pieces(Rewrite rewrite, Pieces& pieces) {
 }
 
 Status apply_metaspace(const Metaspace& step, Pieces& pieces) {
-  const bool starts_input = pieces.starts_input && !pieces.spans.empty() && pieces.spans[0].begin == 0;
+  const std::vector<Span> before = pieces.spans;
   auto rewrite = [&](std::string_view piece, size_t i, std::string& out) {
     const bool has_prefix = piece.starts_with(' ') || piece.starts_with(step.replacement);
-    const bool wanted =
-        step.prepend == Metaspace::kAlways || (step.prepend == Metaspace::kFirst && i == 0 && starts_input);
+    const bool wanted = step.prepend == Metaspace::kAlways ||
+                        (step.prepend == Metaspace::kFirst && before[i].begin < pieces.head_bytes);
     if (wanted && !has_prefix) out += step.replacement;
     for (char c : piece) {
       if (c == ' ') {

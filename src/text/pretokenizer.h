@@ -47,13 +47,13 @@ struct Span {
 
 // A text under division. `text` views the caller's memory until a step has to rewrite it.
 struct Pieces {
-  explicit Pieces(std::string_view whole, bool starts_input)
-      : text(whole), starts_input(starts_input), spans{{0, whole.size()}} {}
+  explicit Pieces(std::string_view whole, size_t head_bytes)
+      : text(whole), head_bytes(head_bytes), spans{{0, whole.size()}} {}
   Pieces(const Pieces&) = delete;
   Pieces& operator=(const Pieces&) = delete;
 
   std::string_view text;
-  bool starts_input;        // text begins where the caller's input begins, not after an added token
+  size_t head_bytes;        // leading bytes that stand for the first character of the caller's input
   std::vector<Span> spans;  // in order, disjoint, none empty
   std::string rewritten;    // what `text` views after a rewrite
 };

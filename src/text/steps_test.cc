@@ -15,7 +15,7 @@ TEST(PreTokenizer, EveryStepCutsTextAsHfTokenizers) {
     auto parsed = parse_pre_tokenizer(entry["step"], "step");
     ASSERT_TRUE(parsed.ok()) << parsed.message();
     for (size_t i = 0; i < texts.size(); ++i) {
-      Pieces pieces(texts[i], true);
+      Pieces pieces(texts[i], 1);
       const Status status = parsed->chain.apply(pieces);
       ASSERT_TRUE(status.ok()) << status.message();
       Json got = Json::array();

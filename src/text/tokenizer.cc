@@ -1,5 +1,7 @@
 #include "text/tokenizer.h"
 
+#include <algorithm>
+
 #include "io/gguf.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
@@ -21,13 +23,13 @@ Tokenizer::Tokenizer(TokenizerParts parts) : parts_(std::move(parts)) {
   parts_.names = {};
 }
 
-Status Tokenizer::encode_normalized(std::string_view text, bool starts_input, Work& work) const {
+Status Tokenizer::encode_normalized(std::string_view text, size_t head_bytes, Work& work) const {
   if (const auto* spm = std::get_if<Spm>(&parts_.model)) {
     spm->encode(text, work.spm, work.ids);
     return Ok{};
   }
   const Bpe& bpe = std::get<Bpe>(parts_.model);
-  Pieces pieces(text, starts_input);
+  Pieces pieces(text, head_bytes);
   INVAR_RETURN_IF_ERROR(parts_.pre_tokenizer.apply(pieces));
   for (const Span& span : pieces.spans) {
     INVAR_RETURN_IF_ERROR(
@@ -36,21 +38,21 @@ Status Tokenizer::encode_normalized(std::string_view text, bool starts_input, Wo
   return Ok{};
 }
 
-Status Tokenizer::encode_segment(std::string_view text, bool starts_input, bool parse_special,
+Status Tokenizer::encode_segment(std::string_view text, size_t head_bytes, bool parse_special,
                                  Work& work) const {
   std::string normalized;
   if (!parts_.normalizer.steps.empty()) {
-    INVAR_TRY(normalized, parts_.normalizer.apply(text, kNormalizedBytesMax, &starts_input));
+    INVAR_TRY(normalized, parts_.normalizer.apply(text, kNormalizedBytesMax, &head_bytes));
     text = normalized;
   }
-  if (parts_.added_normalized.empty()) return encode_normalized(text, starts_input, work);
+  if (parts_.added_normalized.empty()) return encode_normalized(text, head_bytes, work);
   for (const Segment& segment : parts_.added_normalized.find(text, parse_special)) {
     if (segment.id >= 0) {
       work.ids.push_back(segment.id);
       continue;
     }
     INVAR_RETURN_IF_ERROR(encode_normalized(text.substr(segment.begin, segment.end - segment.begin),
-                                            starts_input && segment.begin == 0, work));
+                                            head_bytes - std::min(head_bytes, segment.begin), work));
   }
   return Ok{};
 }
@@ -71,8 +73,9 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8, const Enco
       work.ids.push_back(segment.id);
       continue;
     }
-    INVAR_RETURN_IF_ERROR(encode_segment(utf8.substr(segment.begin, segment.end - segment.begin),
-                                         segment.begin == 0, options.parse_special, work));
+    const size_t head_bytes = segment.begin == 0 ? utf8_length(static_cast<unsigned char>(utf8[0])) : 0;
+    INVAR_RETURN_IF_ERROR(encode_segment(utf8.substr(segment.begin, segment.end - segment.begin), head_bytes,
+                                         options.parse_special, work));
   }
   if (options.add_special_tokens) {
     work.ids.insert(work.ids.end(), parts_.suffix_ids.begin(), parts_.suffix_ids.end());

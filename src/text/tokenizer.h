@@ -87,8 +87,8 @@ class Tokenizer {
  private:
   friend class StreamDecoder;
   struct Work;
-  Status encode_segment(std::string_view text, bool starts_input, bool parse_special, Work& work) const;
-  Status encode_normalized(std::string_view text, bool starts_input, Work& work) const;
+  Status encode_segment(std::string_view text, size_t head_bytes, bool parse_special, Work& work) const;
+  Status encode_normalized(std::string_view text, size_t head_bytes, Work& work) const;
 
   TokenizerParts parts_;
   StringIndex names_;
