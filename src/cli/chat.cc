@@ -1,10 +1,13 @@
 // invar chat: a conversation in the terminal.
 #include <editline/readline.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
-#include <iostream>
+#include <cstdlib>
+#include <limits>
 
 #include "cli/session.h"
 #include "cli/terminal.h"
@@ -24,21 +27,37 @@ constexpr const char* kHelp =
     "  /system TEXT     set the system message and begin a new conversation\n"
     "  /temperature T   0: always the likeliest token\n"
     "  /seed N          seed of the answers from here on\n"
+    "  /sampling        how answers are drawn\n"
     "  /save FILE       write the conversation as JSON\n"
     "  /quit            or Ctrl-D\n"
     "  A line that ends in \\ goes on in the next. Ctrl-C stops an answer.\n";
 
+// What was typed, up to the line's end; nothing on Ctrl-D.
+std::optional<std::string> edit_line(const char* prompt) {
+  char* typed = readline(prompt);
+  if (typed == nullptr) return std::nullopt;
+  std::string line = typed;
+  if (!line.empty()) add_history(typed);
+  std::free(typed);
+  return line;
+}
+
 class Chat {
  public:
-  Chat(const ChatCommand& command, Session& session)
-      : session_(session), sampling_(command.sampling), system_(command.system), terminal_(stdout_is_terminal()) {
+  Chat(const ChatCommand& command, const SamplingParams& sampling, Session& session)
+      : session_(session),
+        sampling_(sampling),
+        system_(command.system),
+        interactive_(stdin_is_terminal() && stdout_is_terminal()) {
     reset();
   }
 
+  // 0; without a terminal 1 when anything was refused, for nobody was there to see it.
   int run() {
-    if (terminal_) {
-      fmt::print("{}, {} layers, context {}. /help lists commands.\n", session_.weights.path(),
-                 session_.model.config.layers, session_.model.config.max_position);
+    if (interactive_) {
+      const ModelConfig& config = session_.model.config;
+      fmt::print("{}: {}, context {} tokens\n{}\n/help lists commands, Ctrl-D leaves.\n", session_.weights.path(),
+                 architecture_name(config.architecture), config.max_position, describe_sampling(sampling_));
     }
     while (const auto line = read_message()) {
       if (line->empty()) continue;
@@ -49,8 +68,9 @@ class Chat {
         messages_.push_back({{"role", "user"}, {"content", *line}});
         answer();
       }
+      if (std::ferror(stdout) != 0) break;
     }
-    return 0;
+    return refused_ && !interactive_ ? 1 : 0;
   }
 
  private:
@@ -61,21 +81,23 @@ class Chat {
   }
 
   // A line of the user, with its history and arrow keys on a terminal; nothing at the end of the input.
-  std::optional<std::string> read_line(const char* prompt) const {
+  std::optional<std::string> read_line(const char* prompt) {
+    if (interactive_) return edit_line(prompt);
     std::string line;
-    if (!terminal_) {
-      if (!std::getline(std::cin, line)) return std::nullopt;
-      return line;
+    int c = std::getchar();
+    if (c == EOF) return std::nullopt;
+    for (; c != EOF && c != '\n'; c = std::getchar()) {
+      if (line.size() == Tokenizer::kEncodeBytesMax) {
+        refuse(fmt::format("standard input: a line is longer than {} MiB, the most that a message may have",
+                           Tokenizer::kEncodeBytesMax >> 20));
+        return std::nullopt;
+      }
+      line += static_cast<char>(c);
     }
-    char* typed = readline(prompt);
-    if (typed == nullptr) return std::nullopt;
-    line = typed;
-    if (!line.empty()) add_history(typed);
-    std::free(typed);
     return line;
   }
 
-  std::optional<std::string> read_message() const {
+  std::optional<std::string> read_message() {
     auto line = read_line("\n> ");
     while (line && !line->empty() && line->back() == '\\') {
       line->back() = '\n';
@@ -111,8 +133,10 @@ class Chat {
       set("/seed", value, sampling_.seed);
     } else if (name == "/save") {
       save(value);
+    } else if (name == "/sampling") {
+      fmt::print("{}\n", describe_sampling(sampling_));
     } else {
-      fail(fmt::format("unknown command {}; /help lists them", name));
+      refuse(fmt::format("{}: unknown command; /help lists them", name));
     }
     return true;
   }
@@ -125,75 +149,101 @@ class Chat {
     if (code == std::errc() && stopped == end) {
       const Status status = validate(sampling_, session_.model.config.vocab_size);
       if (status.ok()) return;
-      fail(status.message());
+      refuse(status.message());
     } else {
-      fail(fmt::format("{}: expected a number, found \"{}\"", name, value));
+      refuse(fmt::format("{}: expected a number, found \"{}\"", name, value));
     }
     sampling_ = before;
   }
 
   void again() {
     if (!has_answer()) {
-      fail("/again: there is no answer yet");
-      return;
+      return refuse("/again: there is no answer yet");
     }
+    const OrderedJson before = messages_.back();
     messages_.erase(messages_.size() - 1);
     ++sample_;
-    answer();
+    // The earlier answer stays when there is no new one.
+    if (!answer()) messages_.push_back(before);
   }
 
   void undo() {
+    if (messages_.empty() || messages_.back()["role"] == "system")
+      return refuse("/undo: there is no message yet");
     if (has_answer()) messages_.erase(messages_.size() - 1);
-    if (!messages_.empty() && messages_.back()["role"] == "user") messages_.erase(messages_.size() - 1);
+    messages_.erase(messages_.size() - 1);
     sample_ = 0;
+    say(fmt::format("taken back; {} messages are left", messages_.size()));
   }
 
-  void save(const std::string& path) const {
-    if (path.empty()) {
-      fail("/save: expected a file name");
-      return;
-    }
+  void save(const std::string& path) {
+    if (path.empty()) return refuse("/save: expected a file name");
+    // The file is replaced by rename, which would put a file in a device's place.
+    struct stat info = {};
+    if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+      return refuse(fmt::format("/save: {}: expected a new name or a file, found a folder or a device", path));
     const std::string text = messages_.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
-    if (const Status status = write_file_atomically(path, text); !status.ok()) fail(status.message());
+    if (const Status status = write_file_atomically(path, text); !status.ok())
+      return refuse(fmt::format("/save: {}", status.message()));
+    say(fmt::format("saved {} messages in {}", messages_.size(), path));
   }
 
-  void answer() {
+  // Answers the last message; false when there is no answer.
+  bool answer() {
     auto ids = session_.encode_chat(messages_);
-    if (!ids.ok()) return refuse(ids.message());
+    if (!ids.ok()) return take_back(ids.message());
     GenerateRequest request{.prompt = std::move(*ids), .sampling = sampling_, .sample = sample_};
     const int64_t room = session_.model.config.max_position - static_cast<int64_t>(request.prompt.size());
-    if (room < 1) return refuse("the conversation is longer than the model's context; /reset begins a new one");
+    if (room < 1) {
+      return take_back(fmt::format("the conversation has {} tokens, this model's context {}; /undo or /reset makes room",
+                                   request.prompt.size(), session_.model.config.max_position));
+    }
     request.sampling.max_tokens = std::min(request.sampling.max_tokens, room);
 
     Interrupt interrupt;
     TextStream stream(session_.tokenizer, sampling_.stop);
-    const auto show = [](const std::string& piece) {
-      std::fwrite(piece.data(), 1, piece.size(), stdout);
-      std::fflush(stdout);
+    const auto show = [&](const std::string& piece) {
+      if (!put(piece)) session_.generator->abort();
     };
     auto results = session_.generator->run({&request, 1}, [&](std::size_t, int32_t token, float) {
       show(stream.push(token));
-      return !stream.stopped() && !Interrupt::raised();
+      return !stream.stopped();
     });
-    if (!results.ok()) return refuse(results.message());
+    if (!results.ok()) return take_back(results.message());
     show(stream.finish());
-    std::puts("");
+    const GenerateResult& result = results->front();
+    if (result.finish == FinishReason::kAborted && result.tokens.empty()) return take_back("stopped before the answer began");
+    show("\n");
     messages_.push_back({{"role", "assistant"}, {"content", stream.text()}});
-    if (terminal_) print_rates(results->front());
+    if (interactive_) print_rates(result);
+    return true;
   }
 
-  // The message could not be answered: it is not part of the conversation.
+  // The message could not be answered: a new one is not part of the conversation. Returns false.
+  bool take_back(std::string_view message) {
+    refuse(message);
+    if (sample_ == 0) messages_.erase(messages_.size() - 1);
+    return false;
+  }
+
   void refuse(std::string_view message) {
     fail(message);
-    messages_.erase(messages_.size() - 1);
+    refused_ = true;
+  }
+
+  // What a command did, for a person.
+  void say(std::string_view message) const {
+    if (interactive_) note(message);
   }
 
   void print_rates(const GenerateResult& result) const {
     const GenerateStats& stats = session_.generator->stats();
-    const double rate = stats.decode_tokens > 0 ? stats.decode_tokens / std::max(stats.decode_s, 1e-9) : 0;
-    note(fmt::format("[{} tokens, {:.0f} tokens/s; read {} new, {} known{}]", result.tokens.size(), rate,
-                     stats.prompt_tokens, stats.reused_tokens,
-                     result.finish == FinishReason::kLength ? "; cut at --max-tokens" : ""));
+    std::string line = fmt::format("{} tokens", result.tokens.size());
+    if (stats.decode_tokens > 0) line += fmt::format(", {:.0f} tokens/s", stats.decode_tokens / std::max(stats.decode_s, 1e-9));
+    line += fmt::format("; read {} new and {} known tokens", stats.prompt_tokens, stats.reused_tokens);
+    if (result.finish == FinishReason::kLength) line += "; cut at --max-tokens or the context's end";
+    if (result.finish == FinishReason::kAborted) line += "; stopped";
+    note(fmt::format("[{}]", line));
   }
 
   Session& session_;
@@ -201,18 +251,22 @@ class Chat {
   std::string system_;
   OrderedJson messages_;
   uint64_t sample_ = 0;  // grows with /again
-  bool terminal_;
+  bool interactive_;
+  bool refused_ = false;
 };
 
 }  // namespace
 
 int run_chat(const ChatCommand& command) {
+  const auto early = resolve_sampling(command.sampling, {}, std::numeric_limits<int32_t>::max());
+  if (!early.ok()) return fail(early.message());
   auto session = open_session(command.model);
   if (!session.ok()) return fail(session.message());
   if (!(*session)->chat_template) return fail("this model has no chat template; invar generate --no-chat-template runs it");
-  const Status status = validate(command.sampling, (*session)->model.config.vocab_size);
-  if (!status.ok()) return fail(status.message());
-  return Chat(command, **session).run();
+  const ModelConfig& config = (*session)->model.config;
+  auto sampling = resolve_sampling(command.sampling, config.generation, config.vocab_size);
+  if (!sampling.ok()) return fail(sampling.message());
+  return Chat(command, *sampling, **session).run();
 }
 
 }  // namespace invar

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "sampling/sampling_params.h"
+#include "cli/sampling_options.h"
 
 namespace invar {
 
@@ -28,7 +28,7 @@ struct GenerateCommand {
   std::string prompt_file;           // "-" is standard input
   std::string system;
   bool chat_template = true;
-  SamplingParams sampling;
+  SamplingOptions sampling;
   bool log_probs = false;
   bool prompt_log_probs = false;
   bool json = false;
@@ -38,7 +38,7 @@ struct GenerateCommand {
 struct ChatCommand {
   ModelOptions model;
   std::string system;
-  SamplingParams sampling;
+  SamplingOptions sampling;
 };
 
 struct InspectCommand {
@@ -55,7 +55,7 @@ struct BenchCommand {
   bool json = false;
 };
 
-// Each returns the exit code and prints its own errors, one clear line each.
+// Each returns the exit code (0, 1, 130 when interrupted) and prints its own errors, one clear line each.
 int run_generate(const GenerateCommand& command);
 int run_chat(const ChatCommand& command);
 int run_inspect(const InspectCommand& command);

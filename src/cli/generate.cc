@@ -1,8 +1,11 @@
 // invar generate: prompts in, text out.
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
+#include <limits>
 
 #include "cli/session.h"
 #include "cli/terminal.h"
@@ -22,7 +25,7 @@ struct Sample {
 Result<std::string> read_all(const std::string& path) {
   const bool is_stdin = path == "-";
   std::FILE* file = is_stdin ? stdin : std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return error("--prompt-file: cannot open {}", path);
+  if (file == nullptr) return error("--prompt-file: cannot open {}: {}", path, std::strerror(errno));
   std::string text;
   char block[1 << 16];
   std::size_t got;
@@ -38,6 +41,19 @@ Result<std::string> read_all(const std::string& path) {
     return error("--prompt-file: {} is longer than {} MiB, the most that a prompt may have", path,
                  Tokenizer::kEncodeBytesMax >> 20);
   return text;
+}
+
+Result<std::vector<std::string>> read_prompts(const GenerateCommand& command) {
+  std::vector<std::string> prompts = command.prompts;
+  if (!command.prompt_file.empty()) {
+    INVAR_TRY(std::string text, read_all(command.prompt_file));
+    prompts.push_back(std::move(text));
+  }
+  if (prompts.empty()) return error("no prompt; give --prompt \"...\" or --prompt-file FILE (- is standard input)");
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    if (prompts[i].empty()) return error("prompt {}: expected text, found nothing", i);
+  }
+  return prompts;
 }
 
 // The shortest decimal that reads back as the same fp32.
@@ -64,14 +80,14 @@ nlohmann::ordered_json exact_list(const std::vector<float>& values) {
 
 class Generate {
  public:
-  Generate(const GenerateCommand& command, Session& session) : command_(command), session_(session) {}
+  Generate(const GenerateCommand& command, const SamplingParams& sampling, Session& session)
+      : command_(command), sampling_(sampling), session_(session) {}
 
-  int run() {
-    auto prompts = this->prompts();
-    if (!prompts.ok()) return fail(prompts.message());
-    for (std::size_t i = 0; i < prompts->size(); ++i) {
-      auto ids = encode((*prompts)[i]);
-      if (!ids.ok()) return fail(ids.message());
+  int run(const std::vector<std::string>& prompts) {
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      auto ids = encode(prompts[i]);
+      const Status status = ids.ok() ? check_length(*ids, prompts.size()) : std::move(ids).take_error();
+      if (!status.ok()) return fail(fmt::format("prompt {}: {}", i, status.message()));
       add_samples(i, *ids);
     }
     Interrupt interrupt;
@@ -86,16 +102,6 @@ class Generate {
   // Text goes out as it comes only when there is one sample; more would interleave.
   bool streams() const { return command_.stream && !command_.json && samples_.size() == 1; }
 
-  Result<std::vector<std::string>> prompts() const {
-    std::vector<std::string> prompts = command_.prompts;
-    if (!command_.prompt_file.empty()) {
-      INVAR_TRY(std::string text, read_all(command_.prompt_file));
-      prompts.push_back(std::move(text));
-    }
-    if (prompts.empty()) return error("no prompt; give --prompt \"...\" or --prompt-file FILE (- is standard input)");
-    return prompts;
-  }
-
   Result<std::vector<int32_t>> encode(const std::string& prompt) const {
     if (!command_.chat_template) return session_.tokenizer.encode(prompt);
     nlohmann::ordered_json messages = nlohmann::ordered_json::array();
@@ -104,61 +110,80 @@ class Generate {
     return session_.encode_chat(messages);
   }
 
+  Status check_length(const std::vector<int32_t>& ids, std::size_t prompts) const {
+    const int64_t tokens = static_cast<int64_t>(ids.size());
+    const int64_t context = session_.model.config.max_position;
+    if (tokens == 0) return error("expected text, found nothing that is a token");
+    if (tokens >= context)
+      return error("found {} tokens; this model's context is {}, the answer included", tokens, context);
+    // Each sample holds a copy of its prompt.
+    constexpr int64_t kTokensMax = int64_t{1} << 26;
+    const int64_t samples = sampling_.n * static_cast<int64_t>(prompts);
+    if (tokens * samples > kTokensMax)
+      return error("{} samples of {} prompt tokens are more than one run holds ({} tokens in all); ask for fewer",
+                   samples, tokens, kTokensMax);
+    return Ok{};
+  }
+
   void add_samples(std::size_t prompt, const std::vector<int32_t>& ids) {
-    for (int64_t i = 0; i < command_.sampling.n; ++i) {
-      GenerateRequest request{.prompt = ids, .sampling = command_.sampling, .sample = static_cast<uint64_t>(i)};
-      request.prompt_log_probs = command_.prompt_log_probs;
+    for (int64_t i = 0; i < sampling_.n; ++i) {
+      GenerateRequest request{.prompt = ids, .sampling = sampling_, .sample = static_cast<uint64_t>(i)};
+      request.prompt_log_probs = command_.prompt_log_probs && (i == 0 || command_.json);
       // As many tokens as the context has room for, where --max-tokens asks for more than that.
       const int64_t room = session_.model.config.max_position - static_cast<int64_t>(ids.size());
-      if (room > 0) request.sampling.max_tokens = std::min(request.sampling.max_tokens, room);
+      request.sampling.max_tokens = std::min(request.sampling.max_tokens, room);
+      request.sampling.min_tokens = std::min(request.sampling.min_tokens, room);
       requests_.push_back(std::move(request));
-      samples_.push_back({.prompt = prompt, .index = i, .stream = {session_.tokenizer, command_.sampling.stop}});
+      samples_.push_back({.prompt = prompt, .index = i, .stream = {session_.tokenizer, sampling_.stop}});
     }
   }
 
   bool take(std::size_t i, int32_t token) {
-    if (Interrupt::raised()) session_.generator->abort();
     Sample& sample = samples_[i];
     show(sample.stream.push(token));
     return !sample.stream.stopped();
   }
 
-  void show(const std::string& piece) const {
+  void show(const std::string& piece) {
     if (!streams() || piece.empty()) return;
-    std::fwrite(piece.data(), 1, piece.size(), stdout);
-    std::fflush(stdout);
+    // Nobody reads any more: the end of the program says so.
+    if (!put(piece)) session_.generator->abort();
   }
 
   void finish(const std::vector<GenerateResult>& results) {
     for (Sample& sample : samples_) show(sample.stream.finish());
-    if (command_.json) {
-      for (std::size_t i = 0; i < results.size(); ++i) print_json(samples_[i], requests_[i], results[i]);
-    } else {
-      if (streams()) std::puts("");
-      for (std::size_t i = 0; i < results.size(); ++i) print_text(samples_[i], results[i]);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (command_.json) {
+        print_json(samples_[i], requests_[i], results[i]);
+      } else {
+        print_text(samples_[i], results[i]);
+      }
     }
     std::fflush(stdout);
-    print_rates();
+    print_rates(results);
   }
 
   void print_text(const Sample& sample, const GenerateResult& result) const {
-    if (!streams()) {
-      fmt::print("--- prompt {}, sample {} ({})\n{}\n", sample.prompt, sample.index, finish_name(result.finish),
-                 sample.stream.text());
+    const std::string& text = sample.stream.text();
+    if (samples_.size() > 1)
+      fmt::print("[prompt {}, sample {}, {}]\n", sample.prompt, sample.index, finish_name(result.finish));
+    if (!streams()) fmt::print("{}", text);
+    if (text.empty() || text.back() != '\n') fmt::print("\n");
+    if (!result.prompt_log_probs.empty()) {
+      print_log_probs("prompt", requests_[sample_number(sample)].prompt, 1, result.prompt_log_probs);
     }
-    if (command_.prompt_log_probs) print_log_probs("prompt", requests_[sample_number(sample)].prompt, 1,
-                                                   result.prompt_log_probs);
     if (command_.log_probs) print_log_probs("output", result.tokens, 0, result.log_probs);
+    if (samples_.size() > 1 && sample_number(sample) + 1 < samples_.size()) fmt::print("\n");
   }
 
   std::size_t sample_number(const Sample& sample) const { return static_cast<std::size_t>(&sample - samples_.data()); }
 
   void print_log_probs(const char* what, const std::vector<int32_t>& tokens, std::size_t first,
                        const std::vector<float>& values) const {
-    fmt::print("{} log-probs: token id, log-prob, its fp32 bits, text\n", what);
+    fmt::print("{:>10}  {:>14}  {:<8}  {} token\n", "id", "log-prob", "bits", what);
     for (std::size_t i = 0; i < values.size(); ++i) {
       const int32_t token = tokens[first + i];
-      fmt::print("{:>8} {:>14} {:08x}  {}\n", token, exact(values[i]), std::bit_cast<uint32_t>(values[i]),
+      fmt::print("{:>10}  {:>14}  {:08x}  {}\n", token, exact(values[i]), std::bit_cast<uint32_t>(values[i]),
                  nlohmann::ordered_json(session_.tokenizer.decode({&token, 1})).dump());
     }
   }
@@ -178,20 +203,22 @@ class Generate {
     fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   }
 
-  void print_rates() const {
+  // "[37 prompt tokens, 120 tokens/s; 8 output tokens, 45.2 tokens/s; stop; loaded in 0.31 s; fma32, avx512, 2 threads]"
+  void print_rates(const std::vector<GenerateResult>& results) const {
     const GenerateStats& stats = session_.generator->stats();
-    std::string line = fmt::format("{} prompt tokens in {:.2f} s ({:.0f} tokens/s)", stats.prompt_tokens,
-                                   stats.prompt_s, stats.prompt_tokens / std::max(stats.prompt_s, 1e-9));
-    if (stats.decode_tokens > 0) {
-      line += fmt::format(", {} output tokens, {:.1f} tokens/s in decode", stats.output_tokens,
-                          stats.decode_tokens / std::max(stats.decode_s, 1e-9));
-    }
-    note(fmt::format("{}; loaded in {:.2f} s; {}, {}, {} threads", line, session_.load_s,
+    std::string line = fmt::format("{} prompt tokens, {:.0f} tokens/s; {} output tokens", stats.prompt_tokens,
+                                   stats.prompt_tokens / std::max(stats.prompt_s, 1e-9), stats.output_tokens);
+    if (stats.decode_tokens > 0)
+      line += fmt::format(", {:.1f} tokens/s", stats.decode_tokens / std::max(stats.decode_s, 1e-9));
+    if (results.size() == 1 && results[0].finish != FinishReason::kStop)
+      line += results[0].finish == FinishReason::kLength ? "; cut at --max-tokens or the context's end" : "; interrupted";
+    note(fmt::format("[{}; loaded in {:.2f} s; {}, {}, {} threads]", line, session_.load_s,
                      profile_name(session_.queue->profile()), tier_name(session_.queue->tier()),
                      session_.pool->threads()));
   }
 
   const GenerateCommand& command_;
+  const SamplingParams& sampling_;
   Session& session_;
   std::vector<GenerateRequest> requests_;
   std::vector<Sample> samples_;
@@ -200,9 +227,17 @@ class Generate {
 }  // namespace
 
 int run_generate(const GenerateCommand& command) {
+  // What can be refused without a model is refused before it is read.
+  const auto early = resolve_sampling(command.sampling, {}, std::numeric_limits<int32_t>::max());
+  if (!early.ok()) return fail(early.message());
+  auto prompts = read_prompts(command);
+  if (!prompts.ok()) return fail(prompts.message());
   auto session = open_session(command.model);
   if (!session.ok()) return fail(session.message());
-  return Generate(command, **session).run();
+  const ModelConfig& config = (*session)->model.config;
+  auto sampling = resolve_sampling(command.sampling, config.generation, config.vocab_size);
+  if (!sampling.ok()) return fail(sampling.message());
+  return Generate(command, *sampling, **session).run(*prompts);
 }
 
 }  // namespace invar

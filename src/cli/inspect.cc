@@ -23,36 +23,55 @@ const char* scaling_name(RopeScaling scaling) {
   return "?";
 }
 
+// The double of the shortest decimal of an fp32: 1e-05 rather than 9.999999747378752e-06.
+double decimal(float x) { return std::stod(fmt::format("{}", x)); }
+
+// What the model suggests for sampling; null without a suggestion.
+OrderedJson sampling_json(const GenerationDefaults& defaults) {
+  OrderedJson json;
+  const auto put = [&json](const char* name, const auto& value) {
+    if (value) json[name] = *value;
+  };
+  put("do_sample", defaults.do_sample);
+  put("temperature", defaults.temperature);
+  put("top_k", defaults.top_k);
+  put("top_p", defaults.top_p);
+  put("min_p", defaults.min_p);
+  put("repetition_penalty", defaults.repetition_penalty);
+  return json;
+}
+
 OrderedJson summary(const InspectCommand& command, const WeightSource& weights) {
   const ModelConfig& config = weights.config();
   const int64_t kv_bytes = config.layers * 2 * config.kv_heads * config.head_dim * static_cast<int64_t>(sizeof(bf16));
-  OrderedJson json = {{"path", command.path},
-               {"architecture", architecture_name(config.architecture)},
-               {"parameters", parameter_count(config)},
-               {"weight_bytes", parameter_count(config) * static_cast<int64_t>(sizeof(bf16))},
-               {"layers", config.layers},
-               {"hidden_size", config.hidden_size},
-               {"intermediate_size", config.intermediate_size},
-               {"heads", config.heads},
-               {"kv_heads", config.kv_heads},
-               {"head_dim", config.head_dim},
-               {"vocab_size", config.vocab_size},
-               {"context", config.max_position},
-               {"rms_eps", config.rms_eps},
-               {"rope_theta", config.rope.theta},
-               {"rope_scaling", scaling_name(config.rope.scaling)},
-               {"tied_embeddings", config.tie_embeddings},
-               {"qkv_bias", config.qkv_bias},
-               {"qk_norm", config.qk_norm},
-               {"eos_ids", config.eos_ids},
-               {"kv_bytes_per_token", kv_bytes}};
-  return json;
+  return {{"path", command.path},
+          {"architecture", architecture_name(config.architecture)},
+          {"parameters", parameter_count(config)},
+          {"weight_bytes", parameter_count(config) * static_cast<int64_t>(sizeof(bf16))},
+          {"layers", config.layers},
+          {"hidden_size", config.hidden_size},
+          {"intermediate_size", config.intermediate_size},
+          {"heads", config.heads},
+          {"kv_heads", config.kv_heads},
+          {"head_dim", config.head_dim},
+          {"vocab_size", config.vocab_size},
+          {"context", config.max_position},
+          {"rms_eps", decimal(config.rms_eps)},
+          {"rope_theta", config.rope.theta},
+          {"rope_scaling", scaling_name(config.rope.scaling)},
+          {"tied_embeddings", config.tie_embeddings},
+          {"qkv_bias", config.qkv_bias},
+          {"qk_norm", config.qk_norm},
+          {"eos_ids", config.eos_ids},
+          {"kv_bytes_per_token", kv_bytes},
+          {"sampling_defaults", sampling_json(config.generation)}};
 }
 
 void print_text(const OrderedJson& json) {
   for (const auto& [key, value] : json.items()) {
     if (key == "tensors") continue;
     std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (value.is_null()) text = "none";
     if (key == "parameters") text += fmt::format(" ({:.1f} M)", value.get<double>() / 1e6);
     if (key == "weight_bytes") text += fmt::format(" ({:.1f} MiB in bf16)", value.get<double>() / (1 << 20));
     fmt::print("{:<20} {}\n", key, text);

@@ -1,92 +1,174 @@
 // invar: the command line. Options are spelled as users of SGLang, vLLM and OpenAI's API know them.
 #include <CLI/CLI.hpp>
 
+#include <charconv>
 #include <limits>
+#include <system_error>
 
 #include "cli/commands.h"
 #include "cli/terminal.h"
+#include "io/quote.h"
 #include "kernels/queue.h"
 #include "numerics/version.h"
 
 namespace invar {
 namespace {
 
-void add_model_options(CLI::App& app, ModelOptions& model, bool required) {
-  app.add_option("-m,--model,--model-path", model.path, "Hugging Face folder, .gguf or .safetensors file")
-      ->required(required);
-  app.add_option("--profile", model.profile, "dot-product primitive: fma32 (fast on CPUs) or tc16 (the bits of an H100)")
-      ->capture_default_str();
-  app.add_option("--isa", model.isa, "best, ref, avx2, avx512 or avx512bf16; changes no bit")->capture_default_str();
-  app.add_option("-t,--threads", model.threads, "0: one a core; changes no bit")->capture_default_str();
-  app.add_option("--chunked-prefill-size", model.step_rows, "most rows of a step; changes no bit")
-      ->capture_default_str();
-  app.add_option("--max-running-requests", model.batch_max, "most requests in a batch; changes no bit")
-      ->capture_default_str();
-  app.add_option("--page-size", model.page_size, "tokens in a KV page: 16, 32, 64, 128; changes no bit")
-      ->capture_default_str();
-  app.add_option("--kv-cache-mib", model.kv_mib, "most memory of the KV cache")->capture_default_str();
+constexpr const char* kModel = "Model";
+constexpr const char* kSampling = "Sampling";
+constexpr const char* kOutput = "Output";
+constexpr const char* kSpeed = "Speed and memory (none of them changes a bit of any result)";
+
+template <class T>
+struct NumberOf {
+  using type = T;
+};
+template <class T>
+struct NumberOf<std::optional<T>> {
+  using type = T;
+};
+
+// CLI11 reads "-1" as 2^64 - 1 and cuts what is too long; here a number is a number of its type or refused.
+template <class T>
+std::string check_number(const std::string& text) {
+  T value;
+  const char* end = text.data() + text.size();
+  const auto [stopped, code] = std::from_chars(text.data(), end, value);
+  if (code == std::errc() && stopped == end) return "";
+  if constexpr (std::is_integral_v<T>) {
+    return fmt::format("expected a whole number from {} to {}, found {}", std::numeric_limits<T>::min(),
+                       std::numeric_limits<T>::max(), quote(text));
+  }
+  return fmt::format("expected a number, found {}", quote(text));
 }
 
-void add_sampling_options(CLI::App& app, SamplingParams& sampling) {
-  app.add_option("--temperature", sampling.temperature, "0: always the likeliest token")->capture_default_str();
-  app.add_option("--top-k", sampling.top_k, "draw from the k likeliest; 0: all")->capture_default_str();
-  app.add_option("--top-p", sampling.top_p, "draw from the likeliest with this mass")->capture_default_str();
-  app.add_option("--min-p", sampling.min_p, "drop tokens below this part of the likeliest")->capture_default_str();
-  app.add_option("--repetition-penalty", sampling.repetition_penalty)->capture_default_str();
-  app.add_option("--presence-penalty", sampling.presence_penalty)->capture_default_str();
-  app.add_option("--frequency-penalty", sampling.frequency_penalty)->capture_default_str();
-  app.add_option("--seed", sampling.seed, "the draw depends on (seed, sample, position, token id) alone")
-      ->capture_default_str();
-  app.add_option("--max-tokens,--max-new-tokens", sampling.max_tokens, "most tokens of an answer")
-      ->capture_default_str();
-  app.add_option("--stop", sampling.stop, "end before this text; may be given again")->take_all();
+// `member` is a number, whose value is the default, or an optional one.
+template <class Member>
+CLI::Option* add_number(CLI::App& app, const std::string& names, Member& member, const std::string& help) {
+  using T = typename NumberOf<Member>::type;
+  CLI::Option* option = app.add_option(names, member, help)->type_name(std::is_integral_v<T> ? "N" : "X");
+  if constexpr (std::is_same_v<Member, T>) option->capture_default_str();
+  return option->check(check_number<T>);
+}
+
+void add_model_options(CLI::App& app, ModelOptions& model, bool required) {
+  app.add_option("-m,--model,--model-path", model.path, "Hugging Face folder, .gguf or .safetensors file")
+      ->type_name("PATH")->required(required)->group(kModel);
+  app.add_option("--profile", model.profile,
+                 "fma32 (fast on CPUs) or tc16 (the bits of an H100): the one option here that changes bits")
+      ->type_name("NAME")->capture_default_str()->group(kModel);
+  app.add_option("--isa", model.isa, "best, ref, avx2, avx512 or avx512bf16")
+      ->type_name("NAME")->capture_default_str()->group(kSpeed);
+  add_number(app, "-t,--threads", model.threads, "0: one for each core")->group(kSpeed);
+  add_number(app, "--chunked-prefill-size", model.step_rows, "most rows of a step")->group(kSpeed);
+  add_number(app, "--max-running-requests", model.batch_max, "most requests in a batch")->group(kSpeed);
+  add_number(app, "--page-size", model.page_size, "tokens in a page of the KV cache: 16, 32, 64 or 128")
+      ->group(kSpeed);
+  add_number(app, "--kv-cache-mib", model.kv_mib, "most memory of the KV cache")->group(kSpeed);
+}
+
+void add_sampling_options(CLI::App& app, SamplingOptions& sampling) {
+  SamplingParams& rest = sampling.rest;
+  app.add_option("--sampling-defaults", sampling.defaults,
+                 "of what is not given: greedy, or model (its generation_config.json)")
+      ->type_name("NAME")->capture_default_str()->group(kSampling);
+  add_number(app, "--temperature", sampling.temperature, "0: always the likeliest token")->group(kSampling);
+  add_number(app, "--top-k", sampling.top_k, "draw from the k likeliest; 0: from all")->group(kSampling);
+  add_number(app, "--top-p", sampling.top_p, "draw from the likeliest that together have this probability")
+      ->group(kSampling);
+  add_number(app, "--min-p", sampling.min_p, "drop tokens below this part of the likeliest one's probability")
+      ->group(kSampling);
+  add_number(app, "--repetition-penalty", sampling.repetition_penalty, "divides logits of tokens seen; 1: none")
+      ->group(kSampling);
+  add_number(app, "--presence-penalty", rest.presence_penalty, "taken from logits of tokens generated; 0: none")
+      ->group(kSampling);
+  add_number(app, "--frequency-penalty", rest.frequency_penalty, "the same, times how often; 0: none")
+      ->group(kSampling);
+  add_number(app, "--seed", rest.seed, "a draw depends on seed, sample, position and token id alone")
+      ->group(kSampling);
+  add_number(app, "--max-tokens,--max-new-tokens", rest.max_tokens, "most tokens of an answer")
+      ->group(kSampling);
+  app.add_option("--stop", rest.stop, "end before this text; may be repeated")
+      ->allow_extra_args(false)->type_name("TEXT")->group(kSampling);
 }
 
 void add_generate(CLI::App& app, GenerateCommand& command) {
+  app.footer("Examples:\n"
+             "  invar generate -m MODEL -p \"What is the capital of France?\"\n"
+             "  invar generate -m MODEL -p \"A poem\" -n 4 --temperature 0.8 --seed 7 --json\n"
+             "  invar generate -m MODEL -f notes.txt --no-chat-template --max-tokens 64 --logprobs");
+  app.add_option("-p,--prompt", command.prompts, "may be repeated: the prompts run as one batch")
+      ->allow_extra_args(false)->type_name("TEXT")->group(kModel);
+  app.add_option("-f,--prompt-file", command.prompt_file, "a text file; - is standard input")
+      ->type_name("FILE")->group(kModel);
+  app.add_option("--system", command.system, "system message of the chat template")->group(kModel);
+  app.add_flag_callback("--no-chat-template", [&command] { command.chat_template = false; },
+                        "give the model the prompt as it is")->group(kModel);
   add_model_options(app, command.model, true);
-  app.add_option("-p,--prompt", command.prompts, "may be given again: one batch")->take_all();
-  app.add_option("-f,--prompt-file", command.prompt_file, "a text file; - is standard input");
-  app.add_option("--system", command.system, "system message of the chat template");
-  app.add_flag("!--no-chat-template", command.chat_template, "give the model the prompt as it is");
-  command.sampling.temperature = 0;
-  command.sampling.max_tokens = 256;
+  command.sampling.defaults = "greedy";
+  SamplingParams& rest = command.sampling.rest;
+  rest.max_tokens = 256;
   add_sampling_options(app, command.sampling);
-  app.add_option("-n,--n", command.sampling.n, "samples of each prompt, each with its own seed")->capture_default_str();
-  app.add_option("--min-tokens,--min-new-tokens", command.sampling.min_tokens)->capture_default_str();
-  app.add_option("--stop-token-ids", command.sampling.stop_token_ids)->take_all();
-  app.add_flag("--ignore-eos", command.sampling.ignore_eos, "go on to --max-tokens");
-  app.add_flag("--logprobs", command.log_probs, "log-probability of every token, with its fp32 bits");
-  app.add_flag("--prompt-logprobs", command.prompt_log_probs, "the same for the prompt");
-  app.add_flag("--json", command.json, "one JSON object a sample");
-  app.add_flag("!--no-stream", command.stream, "print the text when it is complete");
+  add_number(app, "-n,--n", rest.n, "samples of each prompt, each with noise of its own")->group(kSampling);
+  add_number(app, "--min-tokens,--min-new-tokens", rest.min_tokens, "no end of sequence before these")
+      ->group(kSampling);
+  app.add_option("--stop-token-ids", rest.stop_token_ids, "end after one of these tokens")->type_name("ID")->group(kSampling);
+  app.add_flag("--ignore-eos", rest.ignore_eos, "go on to --max-tokens")->group(kSampling);
+  app.add_flag("--logprobs", command.log_probs, "log-probability of every token, with its fp32 bits")->group(kOutput);
+  app.add_flag("--prompt-logprobs", command.prompt_log_probs, "the same for the prompt")->group(kOutput);
+  app.add_flag("--json", command.json, "one JSON object for each sample, one a line")->group(kOutput);
+  app.add_flag_callback("--no-stream", [&command] { command.stream = false; },
+                        "print the text when it is complete")->group(kOutput);
 }
 
 void add_chat(CLI::App& app, ChatCommand& command) {
+  app.footer("In the conversation /help lists the commands. With standard input from a file or a pipe, each line is a\n"
+             "message and standard output has the answers alone.");
+  app.add_option("--system", command.system, "system message")->group(kModel);
   add_model_options(app, command.model, true);
-  app.add_option("--system", command.system, "system message");
-  command.sampling.temperature = 0.3f;
-  command.sampling.top_p = 0.9f;
-  command.sampling.max_tokens = 1024;
+  command.sampling.defaults = "model";
+  command.sampling.rest.max_tokens = 1024;
   add_sampling_options(app, command.sampling);
 }
 
 void add_inspect(CLI::App& app, InspectCommand& command) {
   app.add_option("-m,--model,--model-path,model", command.path, "Hugging Face folder, .gguf or .safetensors file")
-      ->required();
+      ->type_name("PATH")->required();
   app.add_flag("--tensors", command.tensors, "list every tensor");
   app.add_flag("--digest", command.digest, "SHA-256 of the weights as they are used (bf16)");
-  app.add_flag("--json", command.json);
+  app.add_flag("--json", command.json, "one JSON object");
 }
 
 void add_bench(CLI::App& app, BenchCommand& command) {
+  app.footer("Examples:\n"
+             "  invar bench linear attention --seconds 0.2\n"
+             "  invar bench prefill decode -m MODEL");
+  app.add_option("what", command.what, "ceilings, linear, attention, prefill, decode; default: all")->type_name("NAME");
+  add_number(app, "--seconds", command.seconds, "time spent on each line")->group(kOutput);
+  app.add_flag("--json", command.json, "one JSON object a line")->group(kOutput);
   add_model_options(app, command.model, false);
-  app.add_option("what", command.what, "ceilings, linear, attention, prefill, decode; default: all");
-  app.add_option("--seconds", command.seconds, "time spent on each line")->capture_default_str();
-  app.add_flag("--json", command.json, "one JSON object a line");
+}
+
+// CLI11's message, and which help to read.
+int refuse_arguments(const CLI::App& app, const CLI::ParseError& e) {
+  std::string help = "invar --help";
+  for (const CLI::App* sub : app.get_subcommands()) help = "invar " + sub->get_name() + " --help";
+  const std::string message =
+      app.get_subcommands().empty() ? "expected a command: generate, chat, inspect or bench" : e.what();
+  fail(fmt::format("{}; see {}", message, help));
+  return 2;
+}
+
+// The help of the command that was named, or of the program; CLI11 leaves two empty lines between groups.
+void print_help(const CLI::App& app) {
+  std::string text = app.help();
+  for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n", at)) text.erase(at, 1);
+  fmt::print("{}", text);
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"invar: same prompt, same seed, same bits.", "invar"};
+  CLI::App app{"Invar runs language models: same prompt, same seed, same bits.", "invar"};
+  app.get_formatter()->column_width(38);
   app.set_version_flag("--version", "invar 0.1.0, numerics version " + std::to_string(kNumericsVersion));
   app.require_subcommand(1);
   GenerateCommand generate;
@@ -97,21 +179,22 @@ int run(int argc, char** argv) {
   CLI::App* chat_app = app.add_subcommand("chat", "Talk to a model in the terminal");
   CLI::App* inspect_app = app.add_subcommand("inspect", "Show what a model is: shapes, sizes, tokenizer, digest");
   CLI::App* bench_app = app.add_subcommand("bench", "Measure kernels and a model beside this machine's own ceilings");
+  // After the commands, which would inherit it.
+  app.footer("invar COMMAND --help lists a command's options. Exit codes: 0 done, 1 refused or failed, 2 wrong options,\n"
+             "130 interrupted.");
   add_generate(*generate_app, generate);
   add_chat(*chat_app, chat);
   add_inspect(*inspect_app, inspect);
   add_bench(*bench_app, bench);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& e) {
-    return app.exit(e);
-  } catch (const CLI::CallForAllHelp& e) {
-    return app.exit(e);
+  } catch (const CLI::CallForHelp&) {
+    print_help(app);
+    return 0;
   } catch (const CLI::CallForVersion& e) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    fail(std::string(e.what()) + "; see invar --help");
-    return 2;
+    return refuse_arguments(app, e);
   }
   if (generate_app->parsed()) return run_generate(generate);
   if (chat_app->parsed()) return run_chat(chat);
@@ -126,8 +209,11 @@ int main(int argc, char** argv) {
   if (!invar::tier_supported(invar::Tier::kAvx2))
     return invar::fail("this CPU has no AVX2 with FMA; invar needs an x86-64 CPU that has both (Intel since 2013, AMD since 2015)");
   try {
-    return invar::run(argc, argv);
+    return invar::finish_output(invar::run(argc, argv));
   } catch (const std::bad_alloc&) {
     return invar::fail("out of memory; use a smaller model, fewer running requests or a smaller --kv-cache-mib");
+  } catch (const std::system_error& e) {
+    // No thread to be had, or standard output is gone.
+    return invar::fail(fmt::format("the system refused: {}", e.what()));
   }
 }

@@ -5,7 +5,9 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "cli/terminal.h"
 #include "model/registry.h"
+#include "text/utf8.h"
 
 namespace invar {
 namespace {
@@ -56,7 +58,8 @@ Result<Tier> tier_option(const std::string& name) {
 
 Result<int> threads_option(int threads) {
   if (threads == 0) return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  INVAR_RETURN_IF_ERROR(check_positive("--threads", threads, 1024));
+  if (threads < 0 || threads > 1024)
+    return error("--threads: expected 1 to 1024, or 0 (one for each core), found {}", threads);
   return threads;
 }
 
@@ -91,7 +94,8 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
   GenerateOptions generate{.step_rows = options.step_rows,
                            .batch_max = options.batch_max,
                            .page_size = options.page_size,
-                           .kv_bytes_max = options.kv_mib << 20};
+                           .kv_bytes_max = options.kv_mib << 20,
+                           .interrupted = Interrupt::raised};
   for (int64_t id : session->model.config.eos_ids) generate.eos_ids.push_back(static_cast<int32_t>(id));
   if (generate.eos_ids.empty() && session->tokenizer.eos_id()) {
     generate.eos_ids.push_back(*session->tokenizer.eos_id());
@@ -103,7 +107,13 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
 
 Result<std::vector<int32_t>> Session::encode_chat(const nlohmann::ordered_json& messages) const {
   if (!chat_template)
-    return error("this model has no chat template; use --no-chat-template to give it the prompt as it is");
+    return error("this model has no chat template; --no-chat-template gives it the prompt as it is");
+  for (const auto& message : messages) {
+    const std::string& text = message.at("content").get_ref<const std::string&>();
+    const std::size_t wrong = find_invalid_utf8(text);
+    if (wrong < text.size())
+      return error("expected UTF-8 text, found byte 0x{:02x} at offset {}", static_cast<uint8_t>(text[wrong]), wrong);
+  }
   ChatOptions options;
   options.add_generation_prompt = true;
   const auto text_of = [this](std::optional<int32_t> id) {

@@ -1,8 +1,12 @@
 #include "cli/terminal.h"
 
+#include <fmt/format.h>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include <unistd.h>
 
@@ -21,14 +25,29 @@ bool color() { return stderr_is_terminal() && std::getenv("NO_COLOR") == nullptr
 
 }  // namespace
 
+bool stdin_is_terminal() { return isatty(STDIN_FILENO) == 1; }
 bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
 
 int fail(std::string_view message) {
-  const char* format = color() ? "\033[31minvar:\033[0m %.*s\n" : "invar: %.*s\n";
+  std::string line(message);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
   std::fflush(stdout);
-  std::fprintf(stderr, format, static_cast<int>(message.size()), message.data());
+  std::fprintf(stderr, color() ? "\033[31minvar:\033[0m %s\n" : "invar: %s\n", line.c_str());
   return 1;
+}
+
+bool put(std::string_view text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+}
+
+int finish_output(int exit_code) {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return exit_code;
+  return fail(fmt::format("cannot write to standard output: {}", errno != 0 ? std::strerror(errno) : "output was lost"));
 }
 
 void note(std::string_view message) {

@@ -6,23 +6,31 @@
 
 namespace invar {
 
-// "invar: <message>" on standard error, in red on a terminal; returns 1, the exit code of a refusal.
+// "invar: <message>" on standard error, in red on a terminal; returns 1, the exit code of a refusal. Control bytes of
+// the message (a file name may have some) become spaces: an error is one line.
 int fail(std::string_view message);
 
 // A line of progress or information on standard error, dim on a terminal.
 void note(std::string_view message);
 
+// Writes to standard output at once; false when it takes no more (a full disk, a closed pipe).
+[[nodiscard]] bool put(std::string_view text);
+
+// What is still in the buffer of standard output; the exit code, or fail() when some of the output was lost.
+int finish_output(int exit_code);
+
+bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 
-// An abort flag that SIGINT raises; the second SIGINT ends the process at once.
+// While it lives, SIGINT raises a flag instead of ending the process; the second SIGINT ends it at once.
 class Interrupt {
  public:
   Interrupt();
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
-  static bool raised();
+  static bool raised();  // since the last Interrupt was made
 };
 
 }  // namespace invar

@@ -313,7 +313,7 @@ Result<std::vector<GenerateResult>> Generator::run(std::span<const GenerateReque
   std::vector<GenerateResult> results(requests.size());
   std::size_t next = 0;
   Step step;
-  while (!aborted_) {
+  while (!aborted_ && !(options_.interrupted && options_.interrupted())) {
     while (next < requests.size() && admit(requests[next], next)) ++next;
     if (running_.empty()) break;
     const double begin_s = monotonic_seconds();

@@ -39,6 +39,8 @@ struct GenerateOptions {
   int64_t page_size = 64;   // tokens: 16, 32, 64 or 128
   int64_t kv_bytes_max = int64_t{4} << 30;
   std::vector<int32_t> eos_ids;
+  // Asked before each step; true ends the run as abort() does. For a signal's flag.
+  std::function<bool()> interrupted;
 };
 
 // A token of request `index` was drawn. Return false to end that request with kStop.

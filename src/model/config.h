@@ -28,8 +28,7 @@ struct GenerationDefaults {
   std::optional<double> top_p;
   std::optional<double> min_p;
   std::optional<int64_t> top_k;
-  std::optional<double>
-      repetition_penalty;  // we have none: whoever reads this must refuse or say so if it is not 1
+  std::optional<double> repetition_penalty;
 
   friend bool operator==(const GenerationDefaults&, const GenerationDefaults&) = default;
 };
