@@ -24,10 +24,18 @@ bool spin(const Ready& ready) {
 
 ThreadPool::ThreadPool(int threads) {
   INVAR_CHECK(threads >= 1, "threads = {}", threads);
-  for (int share = 1; share < threads; ++share) workers_.emplace_back([this, share] { work(share); });
+  try {
+    for (int share = 1; share < threads; ++share) workers_.emplace_back([this, share] { work(share); });
+  } catch (...) {
+    // The system has no more threads: those that began must be joined before the caller hears of it.
+    stop();
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   stop_.store(true);
   generation_.fetch_add(1);
   generation_.notify_all();

@@ -43,6 +43,7 @@ class ThreadPool {
   void run(int64_t items, Call call, const void* context);
   void work(int share);
   void run_share(int share) const;
+  void stop();  // ends and joins the workers
 
   std::vector<std::thread> workers_;
   Call call_ = nullptr;

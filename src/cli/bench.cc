@@ -156,6 +156,9 @@ int run_bench(const BenchCommand& command) {
   auto threads = threads_option(command.model.threads);
   if (!threads.ok()) return fail(threads.message());
 
+  const bool needs_model = !command.what.empty() && (wants("prefill") || wants("decode"));
+  if (needs_model && command.model.path.empty()) return fail("bench: prefill and decode need a model; give --model PATH");
+
   ThreadPool pool(*threads);
   Queue queue(pool, *profile, *tier);
   const Ceilings ceilings(pool, *tier);
@@ -170,10 +173,7 @@ int run_bench(const BenchCommand& command) {
   }
   if (wants("linear")) bench_linear(context);
   if (wants("attention")) bench_attention(context);
-  if (command.model.path.empty()) {
-    const bool asked = !command.what.empty() && (wants("prefill") || wants("decode"));
-    return asked ? fail("bench: prefill and decode need a model; give --model PATH") : 0;
-  }
+  if (command.model.path.empty()) return 0;
   return wants("prefill") || wants("decode") ? bench_model(context, wants("prefill"), wants("decode")) : 0;
 }
 

@@ -159,8 +159,7 @@ class Generate {
         print_text(samples_[i], results[i]);
       }
     }
-    std::fflush(stdout);
-    print_rates(results);
+    if (put("")) print_rates(results);
   }
 
   void print_text(const Sample& sample, const GenerateResult& result) const {

@@ -48,7 +48,7 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, Member& member,
   using T = typename NumberOf<Member>::type;
   CLI::Option* option = app.add_option(names, member, help)->type_name(std::is_integral_v<T> ? "N" : "X");
   if constexpr (std::is_same_v<Member, T>) option->capture_default_str();
-  return option->check(check_number<T>);
+  return option->take_last()->check(check_number<T>);  // given again, the last one counts
 }
 
 void add_model_options(CLI::App& app, ModelOptions& model, bool required) {

@@ -21,6 +21,15 @@ void on_interrupt(int) {
   interrupted = 1;
 }
 
+int output_errno = 0;  // why standard output failed first
+
+bool flush_stdout() {
+  errno = 0;
+  if (std::fflush(stdout) == 0) return true;
+  if (output_errno == 0) output_errno = errno;
+  return false;
+}
+
 bool color() { return stderr_is_terminal() && std::getenv("NO_COLOR") == nullptr; }
 
 }  // namespace
@@ -34,20 +43,18 @@ int fail(std::string_view message) {
   for (char& c : line) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
-  std::fflush(stdout);
+  flush_stdout();
   std::fprintf(stderr, color() ? "\033[31minvar:\033[0m %s\n" : "invar: %s\n", line.c_str());
   return 1;
 }
 
 bool put(std::string_view text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && flush_stdout();
 }
 
 int finish_output(int exit_code) {
-  errno = 0;
-  const bool flushed = std::fflush(stdout) == 0;
-  if (flushed && std::ferror(stdout) == 0) return exit_code;
-  return fail(fmt::format("cannot write to standard output: {}", errno != 0 ? std::strerror(errno) : "output was lost"));
+  if (flush_stdout() && std::ferror(stdout) == 0) return exit_code;
+  return fail(fmt::format("cannot write to standard output: {}", std::strerror(output_errno != 0 ? output_errno : EIO)));
 }
 
 void note(std::string_view message) {

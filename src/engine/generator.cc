@@ -1,7 +1,7 @@
 #include "engine/generator.h"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
 #include "base/clock.h"
 #include "kernels/log_probs.h"
@@ -41,6 +41,30 @@ struct Generator::Step {
   std::vector<SequenceChunk> chunks;
   std::vector<std::size_t> owners;  // chunks[i] belongs to running_[owners[i]]
   bool prefill = false;             // holds rows of a prompt
+
+  void clear() {
+    tokens.clear();
+    positions.clear();
+    chunks.clear();
+    owners.clear();
+    prefill = false;
+  }
+};
+
+// A row whose logits are needed: the last one of a sequence draws a token, the others score the prompt's next token.
+struct Generator::LogitRow {
+  int32_t row;          // among the step's rows
+  std::size_t running;
+  int64_t position;     // of the token that is scored or drawn
+  bool draws;
+};
+
+// Kept from step to step, so that a step allocates nothing once these have grown.
+struct Generator::Scratch {
+  std::vector<LogitRow> wanted;
+  std::vector<int32_t> rows, tokens;
+  std::vector<SampleRule> rules;
+  std::vector<float> temperatures, log_probs;
 };
 
 Generator::Generator(const DecoderModel& model, Queue& queue, GenerateOptions options)
@@ -51,6 +75,8 @@ Generator::Generator(const DecoderModel& model, Queue& queue, GenerateOptions op
   activations_ = std::make_unique<Activations>(model_.activation_shape(rows_max));
   logits_ = Buffer<float>(kLogitRows * model_.config.vocab_size);
   gathered_ = Buffer<bf16>(kLogitRows * model_.config.hidden_size);
+  step_ = std::make_unique<Step>();
+  scratch_ = std::make_unique<Scratch>();
 }
 
 Generator::~Generator() = default;
@@ -130,28 +156,28 @@ bool Generator::admit(const GenerateRequest& request, std::size_t index) {
     if (shared > 0) {
       next.cached = shared;
       next.pages = std::move(kept_pages_);
-      stats_.reused_tokens += shared;
     } else {
       pool_->release(kept_pages_);
     }
     kept_pages_.clear();
     kept_tokens_.clear();
   }
-  if (!request.sampling.penalties().none()) {
-    next.count_of.assign(model_.config.vocab_size, -1);
-    for (int32_t token : next.tokens) next.count(token, true);
-  }
   const int64_t missing = pages_for(request) - static_cast<int64_t>(next.pages.size());
   if (missing > 0 && !pool_->allocate(missing, next.pages)) {
     pool_->release(next.pages);
     return false;
   }
+  if (!request.sampling.penalties().none()) {
+    next.count_of.assign(model_.config.vocab_size, -1);
+    for (int32_t token : next.tokens) next.count(token, true);
+  }
+  stats_.reused_tokens += next.cached;
   running_.push_back(std::move(next));
   return true;
 }
 
 void Generator::build_step(Step& step) {
-  step = Step{};
+  step.clear();
   int64_t room = std::max(options_.step_rows, static_cast<int64_t>(running_.size()));
   // Decodes first, one row each; prompts share what is left, in order of admission.
   const auto add = [&](std::size_t i, int64_t rows) {
@@ -188,22 +214,16 @@ void Generator::run_step(Step& step) {
   }
 }
 
-// A row whose logits are needed: the last one of a sequence draws a token, the others score the prompt's next token.
-struct Generator::LogitRow {
-  int32_t row;          // among the step's rows
-  std::size_t running;
-  int64_t position;     // of the token that is scored or drawn
-  bool draws;
-};
-
-void Generator::draw(Step& step, std::span<const GenerateRequest> requests, std::vector<GenerateResult>& results,
-                     const TokenCallback& on_token) {
-  std::vector<LogitRow> wanted;
+Status Generator::draw(const Step& step, std::span<const GenerateRequest> requests,
+                       std::vector<GenerateResult>& results, const TokenCallback& on_token) {
+  std::vector<LogitRow>& wanted = scratch_->wanted;
+  wanted.clear();
   for (std::size_t i = 0; i < step.chunks.size(); ++i) {
     const SequenceChunk& chunk = step.chunks[i];
     const Running& running = running_[step.owners[i]];
     const bool score_prompt = requests[running.index].prompt_log_probs;
-    for (int64_t row = 0; row < chunk.rows; ++row) {
+    // Without prompt log-probs only the last row can be wanted.
+    for (int64_t row = score_prompt ? 0 : chunk.rows - 1; row < chunk.rows; ++row) {
       const int64_t position = chunk.position_begin + row + 1;
       const bool draws = position == static_cast<int64_t>(running.tokens.size());
       if (!draws && !(score_prompt && position < running.prompt_size)) continue;
@@ -215,17 +235,37 @@ void Generator::draw(Step& step, std::span<const GenerateRequest> requests, std:
   }
   for (std::size_t begin = 0; begin < wanted.size(); begin += kLogitRows) {
     const std::size_t count = std::min<std::size_t>(kLogitRows, wanted.size() - begin);
-    score({wanted.data() + begin, count}, requests, results, on_token);
+    INVAR_RETURN_IF_ERROR(score({wanted.data() + begin, count}, requests, results, on_token));
   }
+  return Ok{};
 }
 
-void Generator::score(std::span<const LogitRow> wanted, std::span<const GenerateRequest> requests,
-                      std::vector<GenerateResult>& results, const TokenCallback& on_token) {
+// Sampling and log-probs are defined for finite logits, and -inf for what is banned. Damaged weights, activations that
+// leave bf16's range or a penalty near 0 give others.
+Status Generator::check_logits(std::span<const LogitRow> wanted) const {
+  const int64_t vocab = model_.config.vocab_size;
+  for (std::size_t r = 0; r < wanted.size(); ++r) {
+    const float* row = logits_.data() + static_cast<int64_t>(r) * vocab;
+    bool wrong = false, any_finite = false;
+    for (int64_t v = 0; v < vocab; ++v) {
+      wrong |= !(row[v] <= std::numeric_limits<float>::max());
+      any_finite |= row[v] >= std::numeric_limits<float>::lowest();
+    }
+    if (!wrong && any_finite) continue;
+    return error("request {}: logits of token {} are infinite or no number; the weights are damaged or do not fit bf16, or "
+                 "a penalty is too strong", running_[wanted[r].running].index, wanted[r].position);
+  }
+  return Ok{};
+}
+
+Status Generator::score(std::span<const LogitRow> wanted, std::span<const GenerateRequest> requests,
+                        std::vector<GenerateResult>& results, const TokenCallback& on_token) {
   const int64_t vocab = model_.config.vocab_size;
   const int64_t rows = static_cast<int64_t>(wanted.size());
-  std::vector<int32_t> row_ids;
-  std::vector<SampleRule> rules;
-  std::vector<float> temperatures;
+  auto& [all_wanted, row_ids, tokens, rules, temperatures, log_prob] = *scratch_;
+  row_ids.clear();
+  rules.clear();
+  temperatures.clear();
   for (const LogitRow& row : wanted) row_ids.push_back(row.row);
   logits(queue_, model_, *activations_, row_ids, gathered_.data(), logits_.data());
 
@@ -240,8 +280,9 @@ void Generator::score(std::span<const LogitRow> wanted, std::span<const Generate
       process_logits(running_[row.running], request, {logits_.data() + r * vocab, static_cast<std::size_t>(vocab)});
     }
   }
-  std::vector<int32_t> tokens(rows);
-  std::vector<float> log_prob(rows);
+  INVAR_RETURN_IF_ERROR(check_logits(wanted));
+  tokens.resize(wanted.size());
+  log_prob.resize(wanted.size());
   sample(queue_, {.logits = logits_.data(),
                   .logits_stride = vocab,
                   .rules = rules.data(),
@@ -268,6 +309,7 @@ void Generator::score(std::span<const LogitRow> wanted, std::span<const Generate
       take(running, requests[running.index], result, tokens[r], log_prob[r], on_token);
     }
   }
+  return Ok{};
 }
 
 void Generator::process_logits(Running& running, const GenerateRequest& request, std::span<float> logits) const {
@@ -312,7 +354,7 @@ Result<std::vector<GenerateResult>> Generator::run(std::span<const GenerateReque
   INVAR_RETURN_IF_ERROR(prepare(requests));
   std::vector<GenerateResult> results(requests.size());
   std::size_t next = 0;
-  Step step;
+  Step& step = *step_;
   while (!aborted_ && !(options_.interrupted && options_.interrupted())) {
     while (next < requests.size() && admit(requests[next], next)) ++next;
     if (running_.empty()) break;
@@ -320,7 +362,11 @@ Result<std::vector<GenerateResult>> Generator::run(std::span<const GenerateReque
     const int64_t drawn = stats_.output_tokens;
     build_step(step);
     run_step(step);
-    draw(step, requests, results, on_token);
+    Status drawn_all = draw(step, requests, results, on_token);
+    if (!drawn_all.ok()) {
+      forget();
+      return std::move(drawn_all).take_error();
+    }
     const double took_s = monotonic_seconds() - begin_s;
     (step.prefill ? stats_.prompt_s : stats_.decode_s) += took_s;
     if (!step.prefill) stats_.decode_tokens += stats_.output_tokens - drawn;
@@ -329,6 +375,12 @@ Result<std::vector<GenerateResult>> Generator::run(std::span<const GenerateReque
   for (Running& running : running_) running.done = true;
   retire();
   return results;
+}
+
+// After an error nothing in the cache is worth keeping.
+void Generator::forget() {
+  for (Running& running : running_) pool_->release(running.pages);
+  running_.clear();
 }
 
 void Generator::retire() {

@@ -61,7 +61,8 @@ class Generator {
   ~Generator();
 
   // Runs all requests. Errors: an empty prompt, an unknown token id, bad sampling parameters, prompt and output longer than
-  // the context, or more cache than kv_bytes_max for one request. Nothing runs when any request is refused.
+  // the context, or more cache than kv_bytes_max for one request: nothing runs when any request is refused. Later: logits
+  // that are infinite or no number, which ends the run.
   Result<std::vector<GenerateResult>> run(std::span<const GenerateRequest> requests, const TokenCallback& on_token = {});
 
   // Of the last run().
@@ -74,6 +75,7 @@ class Generator {
   struct Running;
   struct Step;
   struct LogitRow;
+  struct Scratch;
 
   Status check(const GenerateRequest& request, std::size_t index) const;
   int64_t pages_for(const GenerateRequest& request) const;
@@ -81,15 +83,17 @@ class Generator {
   bool admit(const GenerateRequest& request, std::size_t index);
   void build_step(Step& step);
   void run_step(Step& step);
-  void draw(Step& step, std::span<const GenerateRequest> requests, std::vector<GenerateResult>& results,
-            const TokenCallback& on_token);
-  void score(std::span<const LogitRow> wanted, std::span<const GenerateRequest> requests,
-             std::vector<GenerateResult>& results, const TokenCallback& on_token);
+  Status draw(const Step& step, std::span<const GenerateRequest> requests, std::vector<GenerateResult>& results,
+              const TokenCallback& on_token);
+  Status score(std::span<const LogitRow> wanted, std::span<const GenerateRequest> requests,
+               std::vector<GenerateResult>& results, const TokenCallback& on_token);
+  Status check_logits(std::span<const LogitRow> wanted) const;
   void process_logits(Running& running, const GenerateRequest& request, std::span<float> logits) const;
   void take(Running& running, const GenerateRequest& request, GenerateResult& result, int32_t token, float log_prob,
             const TokenCallback& on_token);
   bool is_stop(const SamplingParams& sampling, int32_t token) const;
   void retire();
+  void forget();
 
   const DecoderModel& model_;
   Queue& queue_;
@@ -100,6 +104,8 @@ class Generator {
   std::unique_ptr<Activations> activations_;
   Buffer<float> logits_;     // [kLogitRows, V]
   Buffer<bf16> gathered_;    // [kLogitRows, C]
+  std::unique_ptr<Step> step_;
+  std::unique_ptr<Scratch> scratch_;
   std::vector<Running> running_;
   // The last finished sequence keeps its pages, so that the next turn of a conversation computes only what is new.
   std::vector<int32_t> kept_tokens_;

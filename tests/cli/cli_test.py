@@ -225,10 +225,10 @@ class Models(Case):
             write(path, struct.pack("<Q", len(text)) + text + whole[8 + size:])
 
         change(dtype={"BF16": "I16", "F16": "I16", "F32": "I32"}[header[name]["dtype"]])
-        self.refuse_model(folder, name, "dtype" if False else "")
+        self.refuse_model(folder, name)
         change(dtype="X9")
         self.refuse_model(folder, "X9")
-        change(shape=list(reversed([2, *header[name]["shape"]][:1])) + [1])
+        change(shape=[2, 1])
         self.refuse_model(folder, name)
         change(shape=[1 << 40, 1 << 40])
         self.refuse_model(folder, name)
@@ -268,7 +268,7 @@ class Models(Case):
                  {"hidden_size": 10**30}, {"hidden_size": 131072}, {"num_hidden_layers": 1024}]
         for i, config in enumerate(cases):
             with self.subTest(config=config):
-                self.refuse_model(make(self.path(str(i)), config=config), "m" if False else "")
+                self.refuse_model(make(self.path(str(i)), config=config))
 
     def test_an_unknown_architecture_or_a_broken_configuration_is_refused(self):
         self.refuse_model(make(self.path("a"), config={"architectures": ["MambaForCausalLM"]}), "MambaForCausalLM", "Llama")
