@@ -30,7 +30,7 @@ constexpr const char* kHelp =
     "  /sampling        how answers are drawn\n"
     "  /save FILE       write the conversation as JSON\n"
     "  /quit            or Ctrl-D\n"
-    "  A line that ends in \\ goes on in the next. Ctrl-C stops an answer.\n";
+    "  A line that ends in \\ goes on in the next. Ctrl-C stops an answer; at the prompt it leaves.\n";
 
 // What was typed, up to the line's end; nothing on Ctrl-D.
 std::optional<std::string> edit_line(const char* prompt) {
