@@ -157,7 +157,8 @@ int run_bench(const BenchCommand& command) {
   if (!threads.ok()) return fail(threads.message());
 
   const bool needs_model = !command.what.empty() && (wants("prefill") || wants("decode"));
-  if (needs_model && command.model.path.empty()) return fail("bench: prefill and decode need a model; give --model PATH");
+  if (needs_model && command.model.path.empty())
+    return fail("bench: prefill and decode need a model; give --model PATH");
 
   ThreadPool pool(*threads);
   Queue queue(pool, *profile, *tier);

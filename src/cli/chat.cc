@@ -56,8 +56,9 @@ class Chat {
   int run() {
     if (interactive_) {
       const ModelConfig& config = session_.model.config;
-      fmt::print("{}: {}, context {} tokens\n{}\n/help lists commands, Ctrl-D leaves.\n", session_.weights.path(),
-                 architecture_name(config.architecture), config.max_position, describe_sampling(sampling_));
+      fmt::print("{}: {}, context {} tokens\n{}\n/help lists commands, Ctrl-D leaves.\n",
+                 session_.weights.path(), architecture_name(config.architecture), config.max_position,
+                 describe_sampling(sampling_));
     }
     while (const auto line = read_message()) {
       if (line->empty()) continue;
@@ -181,7 +182,8 @@ class Chat {
     // The file is replaced by rename, which would put a file in a device's place.
     struct stat info = {};
     if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-      return refuse(fmt::format("/save: {}: expected a new name or a file, found a folder or a device", path));
+      return refuse(
+          fmt::format("/save: {}: expected a new name or a file, found a folder or a device", path));
     const std::string text = messages_.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
     if (const Status status = write_file_atomically(path, text); !status.ok())
       return refuse(fmt::format("/save: {}", status.message()));
@@ -195,8 +197,9 @@ class Chat {
     GenerateRequest request{.prompt = std::move(*ids), .sampling = sampling_, .sample = sample_};
     const int64_t room = session_.model.config.max_position - static_cast<int64_t>(request.prompt.size());
     if (room < 1) {
-      return take_back(fmt::format("the conversation has {} tokens, this model's context {}; /undo or /reset makes room",
-                                   request.prompt.size(), session_.model.config.max_position));
+      return take_back(
+          fmt::format("the conversation has {} tokens, this model's context {}; /undo or /reset makes room",
+                      request.prompt.size(), session_.model.config.max_position));
     }
     request.sampling.max_tokens = std::min(request.sampling.max_tokens, room);
 
@@ -212,7 +215,8 @@ class Chat {
     if (!results.ok()) return take_back(results.message());
     show(stream.finish());
     const GenerateResult& result = results->front();
-    if (result.finish == FinishReason::kAborted && result.tokens.empty()) return take_back("stopped before the answer began");
+    if (result.finish == FinishReason::kAborted && result.tokens.empty())
+      return take_back("stopped before the answer began");
     show("\n");
     messages_.push_back({{"role", "assistant"}, {"content", stream.text()}});
     if (interactive_) print_rates(result);
@@ -239,7 +243,8 @@ class Chat {
   void print_rates(const GenerateResult& result) const {
     const GenerateStats& stats = session_.generator->stats();
     std::string line = fmt::format("{} tokens", result.tokens.size());
-    if (stats.decode_tokens > 0) line += fmt::format(", {:.0f} tokens/s", stats.decode_tokens / std::max(stats.decode_s, 1e-9));
+    if (stats.decode_tokens > 0)
+      line += fmt::format(", {:.0f} tokens/s", stats.decode_tokens / std::max(stats.decode_s, 1e-9));
     line += fmt::format("; read {} new and {} known tokens", stats.prompt_tokens, stats.reused_tokens);
     if (result.finish == FinishReason::kLength) line += "; cut at --max-tokens or the context's end";
     if (result.finish == FinishReason::kAborted) line += "; stopped";
@@ -262,7 +267,8 @@ int run_chat(const ChatCommand& command) {
   if (!early.ok()) return fail(early.message());
   auto session = open_session(command.model);
   if (!session.ok()) return fail(session.message());
-  if (!(*session)->chat_template) return fail("this model has no chat template; invar generate --no-chat-template runs it");
+  if (!(*session)->chat_template)
+    return fail("this model has no chat template; invar generate --no-chat-template runs it");
   const ModelConfig& config = (*session)->model.config;
   auto sampling = resolve_sampling(command.sampling, config.generation, config.vocab_size);
   if (!sampling.ok()) return fail(sampling.message());

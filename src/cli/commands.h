@@ -12,10 +12,10 @@ namespace invar {
 
 // Where a model is and how to run it.
 struct ModelOptions {
-  std::string path;             // a Hugging Face folder, a .gguf or a .safetensors file
+  std::string path;  // a Hugging Face folder, a .gguf or a .safetensors file
   std::string profile = "fma32";
-  std::string isa = "best";     // or a tier's name
-  int threads = 0;              // 0: one a core
+  std::string isa = "best";  // or a tier's name
+  int threads = 0;           // 0: one a core
   int64_t step_rows = 256;
   int64_t batch_max = 64;
   int64_t page_size = 64;
@@ -49,9 +49,9 @@ struct InspectCommand {
 };
 
 struct BenchCommand {
-  ModelOptions model;              // path may be empty: kernels only
-  std::vector<std::string> what;   // ceilings, linear, attention, prefill, decode; empty: all
-  double seconds = 1.0;            // measured time of each line
+  ModelOptions model;             // path may be empty: kernels only
+  std::vector<std::string> what;  // ceilings, linear, attention, prefill, decode; empty: all
+  double seconds = 1.0;           // measured time of each line
   bool json = false;
 };
 

@@ -49,7 +49,8 @@ Result<std::vector<std::string>> read_prompts(const GenerateCommand& command) {
     INVAR_TRY(std::string text, read_all(command.prompt_file));
     prompts.push_back(std::move(text));
   }
-  if (prompts.empty()) return error("no prompt; give --prompt \"...\" or --prompt-file FILE (- is standard input)");
+  if (prompts.empty())
+    return error("no prompt; give --prompt \"...\" or --prompt-file FILE (- is standard input)");
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     if (prompts[i].empty()) return error("prompt {}: expected text, found nothing", i);
   }
@@ -120,8 +121,9 @@ class Generate {
     constexpr int64_t kTokensMax = int64_t{1} << 26;
     const int64_t samples = sampling_.n * static_cast<int64_t>(prompts);
     if (tokens * samples > kTokensMax)
-      return error("{} samples of {} prompt tokens are more than one run holds ({} tokens in all); ask for fewer",
-                   samples, tokens, kTokensMax);
+      return error(
+          "{} samples of {} prompt tokens are more than one run holds ({} tokens in all); ask for fewer",
+          samples, tokens, kTokensMax);
     return Ok{};
   }
 
@@ -175,7 +177,9 @@ class Generate {
     if (samples_.size() > 1 && sample_number(sample) + 1 < samples_.size()) fmt::print("\n");
   }
 
-  std::size_t sample_number(const Sample& sample) const { return static_cast<std::size_t>(&sample - samples_.data()); }
+  std::size_t sample_number(const Sample& sample) const {
+    return static_cast<std::size_t>(&sample - samples_.data());
+  }
 
   void print_log_probs(const char* what, const std::vector<int32_t>& tokens, std::size_t first,
                        const std::vector<float>& values) const {
@@ -202,7 +206,7 @@ class Generate {
     fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   }
 
-  // "[37 prompt tokens, 120 tokens/s; 8 output tokens, 45.2 tokens/s; stop; loaded in 0.31 s; fma32, avx512, 2 threads]"
+  // "[37 prompt tokens, 120 tokens/s; 8 output tokens, 45.2 tokens/s; loaded in 0.31 s; fma32, avx512, 2 threads]"
   void print_rates(const std::vector<GenerateResult>& results) const {
     const GenerateStats& stats = session_.generator->stats();
     std::string line = fmt::format("{} prompt tokens, {:.0f} tokens/s; {} output tokens", stats.prompt_tokens,
@@ -210,7 +214,8 @@ class Generate {
     if (stats.decode_tokens > 0)
       line += fmt::format(", {:.1f} tokens/s", stats.decode_tokens / std::max(stats.decode_s, 1e-9));
     if (results.size() == 1 && results[0].finish != FinishReason::kStop)
-      line += results[0].finish == FinishReason::kLength ? "; cut at --max-tokens or the context's end" : "; interrupted";
+      line += results[0].finish == FinishReason::kLength ? "; cut at --max-tokens or the context's end"
+                                                         : "; interrupted";
     note(fmt::format("[{}; loaded in {:.2f} s; {}, {}, {} threads]", line, session_.load_s,
                      profile_name(session_.queue->profile()), tier_name(session_.queue->tier()),
                      session_.pool->threads()));

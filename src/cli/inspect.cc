@@ -43,7 +43,8 @@ OrderedJson sampling_json(const GenerationDefaults& defaults) {
 
 OrderedJson summary(const InspectCommand& command, const WeightSource& weights) {
   const ModelConfig& config = weights.config();
-  const int64_t kv_bytes = config.layers * 2 * config.kv_heads * config.head_dim * static_cast<int64_t>(sizeof(bf16));
+  const int64_t kv_bytes =
+      config.layers * 2 * config.kv_heads * config.head_dim * static_cast<int64_t>(sizeof(bf16));
   return {{"path", command.path},
           {"architecture", architecture_name(config.architecture)},
           {"parameters", parameter_count(config)},

@@ -53,12 +53,18 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, Member& member,
 
 void add_model_options(CLI::App& app, ModelOptions& model, bool required) {
   app.add_option("-m,--model,--model-path", model.path, "Hugging Face folder, .gguf or .safetensors file")
-      ->type_name("PATH")->required(required)->group(kModel);
+      ->type_name("PATH")
+      ->required(required)
+      ->group(kModel);
   app.add_option("--profile", model.profile,
                  "fma32 (fast on CPUs) or tc16 (the bits of an H100): the one option here that changes bits")
-      ->type_name("NAME")->capture_default_str()->group(kModel);
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(kModel);
   app.add_option("--isa", model.isa, "best, ref, avx2, avx512 or avx512bf16")
-      ->type_name("NAME")->capture_default_str()->group(kSpeed);
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(kSpeed);
   add_number(app, "-t,--threads", model.threads, "0: one for each core")->group(kSpeed);
   add_number(app, "--chunked-prefill-size", model.step_rows, "most rows of a step")->group(kSpeed);
   add_number(app, "--max-running-requests", model.batch_max, "most requests in a batch")->group(kSpeed);
@@ -71,16 +77,20 @@ void add_sampling_options(CLI::App& app, SamplingOptions& sampling) {
   SamplingParams& rest = sampling.rest;
   app.add_option("--sampling-defaults", sampling.defaults,
                  "of what is not given: greedy, or model (its generation_config.json)")
-      ->type_name("NAME")->capture_default_str()->group(kSampling);
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(kSampling);
   add_number(app, "--temperature", sampling.temperature, "0: always the likeliest token")->group(kSampling);
   add_number(app, "--top-k", sampling.top_k, "draw from the k likeliest; 0: from all")->group(kSampling);
   add_number(app, "--top-p", sampling.top_p, "draw from the likeliest that together have this probability")
       ->group(kSampling);
   add_number(app, "--min-p", sampling.min_p, "drop tokens below this part of the likeliest one's probability")
       ->group(kSampling);
-  add_number(app, "--repetition-penalty", sampling.repetition_penalty, "divides logits of tokens seen; 1: none")
+  add_number(app, "--repetition-penalty", sampling.repetition_penalty,
+             "divides logits of tokens seen; 1: none")
       ->group(kSampling);
-  add_number(app, "--presence-penalty", rest.presence_penalty, "taken from logits of tokens generated; 0: none")
+  add_number(app, "--presence-penalty", rest.presence_penalty,
+             "taken from logits of tokens generated; 0: none")
       ->group(kSampling);
   add_number(app, "--frequency-penalty", rest.frequency_penalty, "the same, times how often; 0: none")
       ->group(kSampling);
@@ -89,21 +99,29 @@ void add_sampling_options(CLI::App& app, SamplingOptions& sampling) {
   add_number(app, "--max-tokens,--max-new-tokens", rest.max_tokens, "most tokens of an answer")
       ->group(kSampling);
   app.add_option("--stop", rest.stop, "end before this text; may be repeated")
-      ->allow_extra_args(false)->type_name("TEXT")->group(kSampling);
+      ->allow_extra_args(false)
+      ->type_name("TEXT")
+      ->group(kSampling);
 }
 
 void add_generate(CLI::App& app, GenerateCommand& command) {
-  app.footer("Examples:\n"
-             "  invar generate -m MODEL -p \"What is the capital of France?\"\n"
-             "  invar generate -m MODEL -p \"A poem\" -n 4 --temperature 0.8 --seed 7 --json\n"
-             "  invar generate -m MODEL -f notes.txt --no-chat-template --max-tokens 64 --logprobs");
+  app.footer(
+      "Examples:\n"
+      "  invar generate -m MODEL -p \"What is the capital of France?\"\n"
+      "  invar generate -m MODEL -p \"A poem\" -n 4 --temperature 0.8 --seed 7 --json\n"
+      "  invar generate -m MODEL -f notes.txt --no-chat-template --max-tokens 64 --logprobs");
   app.add_option("-p,--prompt", command.prompts, "may be repeated: the prompts run as one batch")
-      ->allow_extra_args(false)->type_name("TEXT")->group(kModel);
+      ->allow_extra_args(false)
+      ->type_name("TEXT")
+      ->group(kModel);
   app.add_option("-f,--prompt-file", command.prompt_file, "a text file; - is standard input")
-      ->type_name("FILE")->group(kModel);
+      ->type_name("FILE")
+      ->group(kModel);
   app.add_option("--system", command.system, "system message of the chat template")->group(kModel);
-  app.add_flag_callback("--no-chat-template", [&command] { command.chat_template = false; },
-                        "give the model the prompt as it is")->group(kModel);
+  app.add_flag_callback(
+         "--no-chat-template", [&command] { command.chat_template = false; },
+         "give the model the prompt as it is")
+      ->group(kModel);
   add_model_options(app, command.model, true);
   command.sampling.defaults = "greedy";
   SamplingParams& rest = command.sampling.rest;
@@ -112,18 +130,24 @@ void add_generate(CLI::App& app, GenerateCommand& command) {
   add_number(app, "-n,--n", rest.n, "samples of each prompt, each with noise of its own")->group(kSampling);
   add_number(app, "--min-tokens,--min-new-tokens", rest.min_tokens, "no end of sequence before these")
       ->group(kSampling);
-  app.add_option("--stop-token-ids", rest.stop_token_ids, "end after one of these tokens")->type_name("ID")->group(kSampling);
+  app.add_option("--stop-token-ids", rest.stop_token_ids, "end after one of these tokens")
+      ->type_name("ID")
+      ->group(kSampling);
   app.add_flag("--ignore-eos", rest.ignore_eos, "go on to --max-tokens")->group(kSampling);
-  app.add_flag("--logprobs", command.log_probs, "log-probability of every token, with its fp32 bits")->group(kOutput);
+  app.add_flag("--logprobs", command.log_probs, "log-probability of every token, with its fp32 bits")
+      ->group(kOutput);
   app.add_flag("--prompt-logprobs", command.prompt_log_probs, "the same for the prompt")->group(kOutput);
   app.add_flag("--json", command.json, "one JSON object for each sample, one a line")->group(kOutput);
-  app.add_flag_callback("--no-stream", [&command] { command.stream = false; },
-                        "print the text when it is complete")->group(kOutput);
+  app.add_flag_callback(
+         "--no-stream", [&command] { command.stream = false; }, "print the text when it is complete")
+      ->group(kOutput);
 }
 
 void add_chat(CLI::App& app, ChatCommand& command) {
-  app.footer("In the conversation /help lists the commands. With standard input from a file or a pipe, each line is a\n"
-             "message and standard output has the answers alone.");
+  app.footer(
+      "In the conversation /help lists the commands. With standard input from a file or a pipe, each line is "
+      "a\n"
+      "message and standard output has the answers alone.");
   app.add_option("--system", command.system, "system message")->group(kModel);
   add_model_options(app, command.model, true);
   command.sampling.defaults = "model";
@@ -132,18 +156,22 @@ void add_chat(CLI::App& app, ChatCommand& command) {
 }
 
 void add_inspect(CLI::App& app, InspectCommand& command) {
-  app.add_option("-m,--model,--model-path,model", command.path, "Hugging Face folder, .gguf or .safetensors file")
-      ->type_name("PATH")->required();
+  app.add_option("-m,--model,--model-path,model", command.path,
+                 "Hugging Face folder, .gguf or .safetensors file")
+      ->type_name("PATH")
+      ->required();
   app.add_flag("--tensors", command.tensors, "list every tensor");
   app.add_flag("--digest", command.digest, "SHA-256 of the weights as they are used (bf16)");
   app.add_flag("--json", command.json, "one JSON object");
 }
 
 void add_bench(CLI::App& app, BenchCommand& command) {
-  app.footer("Examples:\n"
-             "  invar bench linear attention --seconds 0.2\n"
-             "  invar bench prefill decode -m MODEL");
-  app.add_option("what", command.what, "ceilings, linear, attention, prefill, decode; default: all")->type_name("NAME");
+  app.footer(
+      "Examples:\n"
+      "  invar bench linear attention --seconds 0.2\n"
+      "  invar bench prefill decode -m MODEL");
+  app.add_option("what", command.what, "ceilings, linear, attention, prefill, decode; default: all")
+      ->type_name("NAME");
   add_number(app, "--seconds", command.seconds, "time spent on each line")->group(kOutput);
   app.add_flag("--json", command.json, "one JSON object a line")->group(kOutput);
   add_model_options(app, command.model, false);
@@ -162,7 +190,8 @@ int refuse_arguments(const CLI::App& app, const CLI::ParseError& e) {
 // The help of the command that was named, or of the program; CLI11 leaves two empty lines between groups.
 void print_help(const CLI::App& app) {
   std::string text = app.help();
-  for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n", at)) text.erase(at, 1);
+  for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n", at))
+    text.erase(at, 1);
   fmt::print("{}", text);
 }
 
@@ -177,11 +206,15 @@ int run(int argc, char** argv) {
   BenchCommand bench;
   CLI::App* generate_app = app.add_subcommand("generate", "Answer prompts and exit");
   CLI::App* chat_app = app.add_subcommand("chat", "Talk to a model in the terminal");
-  CLI::App* inspect_app = app.add_subcommand("inspect", "Show what a model is: shapes, sizes, tokenizer, digest");
-  CLI::App* bench_app = app.add_subcommand("bench", "Measure kernels and a model beside this machine's own ceilings");
+  CLI::App* inspect_app =
+      app.add_subcommand("inspect", "Show what a model is: shapes, sizes, tokenizer, digest");
+  CLI::App* bench_app =
+      app.add_subcommand("bench", "Measure kernels and a model beside this machine's own ceilings");
   // After the commands, which would inherit it.
-  app.footer("invar COMMAND --help lists a command's options. Exit codes: 0 done, 1 refused or failed, 2 wrong options,\n"
-             "130 interrupted.");
+  app.footer(
+      "invar COMMAND --help lists a command's options. Exit codes: 0 done, 1 refused or failed, 2 wrong "
+      "options,\n"
+      "130 interrupted.");
   add_generate(*generate_app, generate);
   add_chat(*chat_app, chat);
   add_inspect(*inspect_app, inspect);
@@ -207,11 +240,14 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (!invar::tier_supported(invar::Tier::kAvx2))
-    return invar::fail("this CPU has no AVX2 with FMA; invar needs an x86-64 CPU that has both (Intel since 2013, AMD since 2015)");
+    return invar::fail(
+        "this CPU has no AVX2 with FMA; invar needs an x86-64 CPU that has both (Intel since 2013, AMD since "
+        "2015)");
   try {
     return invar::finish_output(invar::run(argc, argv));
   } catch (const std::bad_alloc&) {
-    return invar::fail("out of memory; use a smaller model, fewer running requests or a smaller --kv-cache-mib");
+    return invar::fail(
+        "out of memory; use a smaller model, fewer running requests or a smaller --kv-cache-mib");
   } catch (const std::system_error& e) {
     // No thread to be had, or standard output is gone.
     return invar::fail(fmt::format("the system refused: {}", e.what()));

@@ -29,7 +29,8 @@ GenerationDefaults defaults_of(const std::string& source, const GenerationDefaul
 
 bool suggests_sampling(const GenerationDefaults& model) { return !(model == GenerationDefaults{}); }
 
-Result<SamplingParams> resolve_sampling(const SamplingOptions& options, const GenerationDefaults& model, int64_t vocab) {
+Result<SamplingParams> resolve_sampling(const SamplingOptions& options, const GenerationDefaults& model,
+                                        int64_t vocab) {
   if (options.defaults != "model" && options.defaults != "greedy")
     return error("--sampling-defaults: expected model or greedy, found \"{}\"", options.defaults);
   const GenerationDefaults defaults = defaults_of(options.defaults, model);

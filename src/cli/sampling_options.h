@@ -10,7 +10,8 @@
 namespace invar {
 
 struct SamplingOptions {
-  std::string defaults;  // --sampling-defaults: where options that are not given come from, "model" or "greedy"
+  std::string
+      defaults;  // --sampling-defaults: where options that are not given come from, "model" or "greedy"
   std::optional<float> temperature, top_p, min_p, repetition_penalty;
   std::optional<int32_t> top_k;
   SamplingParams rest;  // every other field, with the command's own defaults
@@ -19,7 +20,8 @@ struct SamplingOptions {
 // The parameters of a run. "greedy": the likeliest token. "model": the model's own suggestion; where it suggests
 // nothing at all, temperature 0.3 and top_p 0.9, which suit small chat models.
 // Errors: another word, or what validate() refuses. vocab: V, or the largest V where no model is open yet.
-Result<SamplingParams> resolve_sampling(const SamplingOptions& options, const GenerationDefaults& model, int64_t vocab);
+Result<SamplingParams> resolve_sampling(const SamplingOptions& options, const GenerationDefaults& model,
+                                        int64_t vocab);
 
 // "temperature 0.3, top_p 0.9, seed 0": what differs from plain sampling, or "greedy".
 std::string describe_sampling(const SamplingParams& params);

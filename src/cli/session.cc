@@ -29,8 +29,8 @@ Status check_memory(const WeightSource& weights) {
   const int64_t available = static_cast<int64_t>(info.totalram) * info.mem_unit;
   const int64_t needed = parameter_count(weights.config()) * static_cast<int64_t>(sizeof(bf16));
   if (needed < available) return Ok{};
-  return error("this model needs at least {} GiB of memory for its weights, and the machine has {} GiB", needed >> 30,
-               available >> 30);
+  return error("this model needs at least {} GiB of memory for its weights, and the machine has {} GiB",
+               needed >> 30, available >> 30);
 }
 
 }  // namespace
@@ -112,7 +112,8 @@ Result<std::vector<int32_t>> Session::encode_chat(const nlohmann::ordered_json& 
     const std::string& text = message.at("content").get_ref<const std::string&>();
     const std::size_t wrong = find_invalid_utf8(text);
     if (wrong < text.size())
-      return error("expected UTF-8 text, found byte 0x{:02x} at offset {}", static_cast<uint8_t>(text[wrong]), wrong);
+      return error("expected UTF-8 text, found byte 0x{:02x} at offset {}", static_cast<uint8_t>(text[wrong]),
+                   wrong);
   }
   ChatOptions options;
   options.add_generation_prompt = true;

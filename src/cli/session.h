@@ -28,7 +28,8 @@ struct Session {
   Result<std::vector<int32_t>> encode_chat(const nlohmann::ordered_json& messages) const;
 };
 
-// Opens everything. Errors: a missing or broken file, an unknown architecture, a bad --profile, --isa, --threads or page size.
+// Opens everything. Errors: a missing or broken file, an unknown architecture, a bad --profile, --isa, --threads or
+// page size.
 Result<std::unique_ptr<Session>> open_session(const ModelOptions& options);
 
 // The tokenizer that belongs to the weights: in the GGUF file, or beside the safetensors.

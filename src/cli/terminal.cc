@@ -54,7 +54,8 @@ bool put(std::string_view text) {
 
 int finish_output(int exit_code) {
   if (flush_stdout() && std::ferror(stdout) == 0) return exit_code;
-  return fail(fmt::format("cannot write to standard output: {}", std::strerror(output_errno != 0 ? output_errno : EIO)));
+  return fail(fmt::format("cannot write to standard output: {}",
+                          std::strerror(output_errno != 0 ? output_errno : EIO)));
 }
 
 void note(std::string_view message) {

@@ -16,7 +16,7 @@ constexpr int64_t kLogitRows = 64;
 }  // namespace
 
 struct Generator::Running {
-  std::size_t index;            // of its request
+  std::size_t index;  // of its request
   int64_t prompt_size;
   std::vector<int32_t> tokens;  // prompt, then what was drawn
   int64_t cached = 0;           // positions [0, cached) are in the pages
@@ -53,9 +53,9 @@ struct Generator::Step {
 
 // A row whose logits are needed: the last one of a sequence draws a token, the others score the prompt's next token.
 struct Generator::LogitRow {
-  int32_t row;          // among the step's rows
+  int32_t row;  // among the step's rows
   std::size_t running;
-  int64_t position;     // of the token that is scored or drawn
+  int64_t position;  // of the token that is scored or drawn
   bool draws;
 };
 
@@ -69,8 +69,8 @@ struct Generator::Scratch {
 
 Generator::Generator(const DecoderModel& model, Queue& queue, GenerateOptions options)
     : model_(model), queue_(queue), options_(std::move(options)) {
-  INVAR_CHECK(options_.step_rows >= 1 && options_.batch_max >= 1, "step_rows {}, batch_max {}", options_.step_rows,
-              options_.batch_max);
+  INVAR_CHECK(options_.step_rows >= 1 && options_.batch_max >= 1, "step_rows {}, batch_max {}",
+              options_.step_rows, options_.batch_max);
   const int64_t rows_max = std::max(options_.step_rows, options_.batch_max);
   activations_ = std::make_unique<Activations>(model_.activation_shape(rows_max));
   logits_ = Buffer<float>(kLogitRows * model_.config.vocab_size);
@@ -97,8 +97,11 @@ Status Generator::check(const GenerateRequest& request, std::size_t index) const
   }
   INVAR_RETURN_IF_ERROR(validate(request.sampling, vocab));
   if (prompt + request.sampling.max_tokens > context)
-    return error("request {}: {} prompt tokens and {} output tokens exceed this model's context of {}; shorten the prompt or "
-                 "ask for fewer tokens", index, prompt, request.sampling.max_tokens, context);
+    return error(
+        "request {}: {} prompt tokens and {} output tokens exceed this model's context of {}; shorten the "
+        "prompt or "
+        "ask for fewer tokens",
+        index, prompt, request.sampling.max_tokens, context);
   return Ok{};
 }
 
@@ -111,7 +114,8 @@ Status Generator::prepare(std::span<const GenerateRequest> requests) {
     sizes.push_back(pages_for(requests[i]));
   }
   std::sort(sizes.rbegin(), sizes.rend());
-  for (std::size_t i = 0; i < sizes.size() && static_cast<int64_t>(i) < options_.batch_max; ++i) wanted += sizes[i];
+  for (std::size_t i = 0; i < sizes.size() && static_cast<int64_t>(i) < options_.batch_max; ++i)
+    wanted += sizes[i];
   if (!sizes.empty()) largest = sizes.front();
 
   const KvLayout layout = model_.kv_layout(options_.page_size);
@@ -119,8 +123,9 @@ Status Generator::prepare(std::span<const GenerateRequest> requests) {
   const int64_t page_bytes = layers * layout.page_elements() * 2 * static_cast<int64_t>(sizeof(bf16));
   const int64_t allowed = options_.kv_bytes_max / page_bytes;
   if (largest > allowed)
-    return error("one request needs {} MiB of KV cache, and the limit is {} MiB; shorten it or raise the limit",
-                 largest * page_bytes >> 20, options_.kv_bytes_max >> 20);
+    return error(
+        "one request needs {} MiB of KV cache, and the limit is {} MiB; shorten it or raise the limit",
+        largest * page_bytes >> 20, options_.kv_bytes_max >> 20);
   wanted = std::min(wanted, allowed);
   if (pool_ && pool_pages_ >= wanted) return Ok{};
 
@@ -142,9 +147,8 @@ Status Generator::prepare(std::span<const GenerateRequest> requests) {
 
 bool Generator::admit(const GenerateRequest& request, std::size_t index) {
   if (static_cast<int64_t>(running_.size()) >= options_.batch_max) return false;
-  Running next{.index = index,
-               .prompt_size = static_cast<int64_t>(request.prompt.size()),
-               .tokens = request.prompt};
+  Running next{
+      .index = index, .prompt_size = static_cast<int64_t>(request.prompt.size()), .tokens = request.prompt};
   if (!kept_pages_.empty()) {
     // At least the last prompt token is computed again: its logits are needed. Prompt log-probs need every row.
     int64_t shared = 0;
@@ -252,8 +256,11 @@ Status Generator::check_logits(std::span<const LogitRow> wanted) const {
       any_finite |= row[v] >= std::numeric_limits<float>::lowest();
     }
     if (!wrong && any_finite) continue;
-    return error("request {}: logits of token {} are infinite or no number; the weights are damaged or do not fit bf16, or "
-                 "a penalty is too strong", running_[wanted[r].running].index, wanted[r].position);
+    return error(
+        "request {}: logits of token {} are infinite or no number; the weights are damaged or do not fit "
+        "bf16, or "
+        "a penalty is too strong",
+        running_[wanted[r].running].index, wanted[r].position);
   }
   return Ok{};
 }
@@ -274,10 +281,12 @@ Status Generator::score(std::span<const LogitRow> wanted, std::span<const Genera
     const GenerateRequest& request = requests[running_[row.running].index];
     // A prompt token is scored by the model's own distribution; a drawn one by what it was drawn from. A greedy draw
     // has no temperature: 1.
-    rules.push_back(row.draws ? sample_rule(request.sampling, request.sample, row.position) : SampleRule{.temperature = 0});
+    rules.push_back(row.draws ? sample_rule(request.sampling, request.sample, row.position)
+                              : SampleRule{.temperature = 0});
     temperatures.push_back(rules.back().temperature == 0 ? 1.0f : rules.back().temperature);
     if (row.draws) {
-      process_logits(running_[row.running], request, {logits_.data() + r * vocab, static_cast<std::size_t>(vocab)});
+      process_logits(running_[row.running], request,
+                     {logits_.data() + r * vocab, static_cast<std::size_t>(vocab)});
     }
   }
   INVAR_RETURN_IF_ERROR(check_logits(wanted));
@@ -312,7 +321,8 @@ Status Generator::score(std::span<const LogitRow> wanted, std::span<const Genera
   return Ok{};
 }
 
-void Generator::process_logits(Running& running, const GenerateRequest& request, std::span<float> logits) const {
+void Generator::process_logits(Running& running, const GenerateRequest& request,
+                               std::span<float> logits) const {
   const SamplingParams& sampling = request.sampling;
   if (!running.counts.empty()) apply_penalties(logits, running.counts, sampling.penalties());
   apply_logit_bias(logits, sampling.logit_bias);
@@ -343,7 +353,9 @@ void Generator::take(Running& running, const GenerateRequest& request, GenerateR
 }
 
 bool Generator::is_stop(const SamplingParams& sampling, int32_t token) const {
-  const auto has = [token](const std::vector<int32_t>& ids) { return std::find(ids.begin(), ids.end(), token) != ids.end(); };
+  const auto has = [token](const std::vector<int32_t>& ids) {
+    return std::find(ids.begin(), ids.end(), token) != ids.end();
+  };
   return has(sampling.stop_token_ids) || (!sampling.ignore_eos && has(options_.eos_ids));
 }
 

@@ -27,8 +27,9 @@ struct GenerateRequest {
 enum class FinishReason { kStop, kLength, kAborted };
 
 struct GenerateResult {
-  std::vector<int32_t> tokens;          // without the prompt; a stop token is included
-  std::vector<float> log_probs;         // of `tokens`: after penalties and temperature (1 when greedy), before truncation
+  std::vector<int32_t> tokens;  // without the prompt; a stop token is included
+  std::vector<float>
+      log_probs;  // of `tokens`: after penalties and temperature (1 when greedy), before truncation
   std::vector<float> prompt_log_probs;  // of prompt[1..] at temperature 1, where asked for
   FinishReason finish = FinishReason::kAborted;
 };
@@ -47,12 +48,12 @@ struct GenerateOptions {
 using TokenCallback = std::function<bool(std::size_t index, int32_t token, float log_prob)>;
 
 struct GenerateStats {
-  int64_t prompt_tokens = 0;   // computed, not taken from the cache
-  int64_t reused_tokens = 0;   // taken from the cache
+  int64_t prompt_tokens = 0;  // computed, not taken from the cache
+  int64_t reused_tokens = 0;  // taken from the cache
   int64_t output_tokens = 0;
-  double prompt_s = 0;         // steps that held prompt rows
-  double decode_s = 0;         // steps that held decode rows only
-  int64_t decode_tokens = 0;   // drawn in steps that held decode rows only
+  double prompt_s = 0;        // steps that held prompt rows
+  double decode_s = 0;        // steps that held decode rows only
+  int64_t decode_tokens = 0;  // drawn in steps that held decode rows only
 };
 
 class Generator {
@@ -60,10 +61,11 @@ class Generator {
   Generator(const DecoderModel& model, Queue& queue, GenerateOptions options);
   ~Generator();
 
-  // Runs all requests. Errors: an empty prompt, an unknown token id, bad sampling parameters, prompt and output longer than
-  // the context, or more cache than kv_bytes_max for one request: nothing runs when any request is refused. Later: logits
-  // that are infinite or no number, which ends the run.
-  Result<std::vector<GenerateResult>> run(std::span<const GenerateRequest> requests, const TokenCallback& on_token = {});
+  // Runs all requests. Errors: an empty prompt, an unknown token id, bad sampling parameters, prompt and output
+  // longer than the context, or more cache than kv_bytes_max for one request: nothing runs when any request is
+  // refused. Later: logits that are infinite or no number, which ends the run.
+  Result<std::vector<GenerateResult>> run(std::span<const GenerateRequest> requests,
+                                          const TokenCallback& on_token = {});
 
   // Of the last run().
   const GenerateStats& stats() const { return stats_; }
@@ -83,14 +85,14 @@ class Generator {
   bool admit(const GenerateRequest& request, std::size_t index);
   void build_step(Step& step);
   void run_step(Step& step);
-  Status draw(const Step& step, std::span<const GenerateRequest> requests, std::vector<GenerateResult>& results,
-              const TokenCallback& on_token);
+  Status draw(const Step& step, std::span<const GenerateRequest> requests,
+              std::vector<GenerateResult>& results, const TokenCallback& on_token);
   Status score(std::span<const LogitRow> wanted, std::span<const GenerateRequest> requests,
                std::vector<GenerateResult>& results, const TokenCallback& on_token);
   Status check_logits(std::span<const LogitRow> wanted) const;
   void process_logits(Running& running, const GenerateRequest& request, std::span<float> logits) const;
-  void take(Running& running, const GenerateRequest& request, GenerateResult& result, int32_t token, float log_prob,
-            const TokenCallback& on_token);
+  void take(Running& running, const GenerateRequest& request, GenerateResult& result, int32_t token,
+            float log_prob, const TokenCallback& on_token);
   bool is_stop(const SamplingParams& sampling, int32_t token) const;
   void retire();
   void forget();
@@ -102,8 +104,8 @@ class Generator {
   std::unique_ptr<PagePool> pool_;
   int64_t pool_pages_ = 0;
   std::unique_ptr<Activations> activations_;
-  Buffer<float> logits_;     // [kLogitRows, V]
-  Buffer<bf16> gathered_;    // [kLogitRows, C]
+  Buffer<float> logits_;   // [kLogitRows, V]
+  Buffer<bf16> gathered_;  // [kLogitRows, C]
   std::unique_ptr<Step> step_;
   std::unique_ptr<Scratch> scratch_;
   std::vector<Running> running_;

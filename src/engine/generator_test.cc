@@ -29,7 +29,8 @@ const DecoderModel& tiny_model() {
 struct Machine {
   explicit Machine(GenerateOptions options = {}) : generator(tiny_model(), queue, std::move(options)) {}
 
-  std::vector<GenerateResult> run(const std::vector<GenerateRequest>& requests, const TokenCallback& on_token = {}) {
+  std::vector<GenerateResult> run(const std::vector<GenerateRequest>& requests,
+                                  const TokenCallback& on_token = {}) {
     auto results = generator.run(requests, on_token);
     INVAR_CHECK(results.ok(), "{}", results.message());
     return std::move(*results);
@@ -47,7 +48,8 @@ struct Machine {
 GenerateRequest request_of(int64_t prompt, int64_t output, uint64_t seed = 1, float temperature = 1.0f) {
   GenerateRequest request;
   for (int64_t i = 0; i < prompt; ++i) {
-    request.prompt.push_back(static_cast<int32_t>((seed * 31 + static_cast<uint64_t>(i * i + 7 * i)) % kVocab));
+    request.prompt.push_back(
+        static_cast<int32_t>((seed * 31 + static_cast<uint64_t>(i * i + 7 * i)) % kVocab));
   }
   request.sampling.temperature = temperature;
   request.sampling.max_tokens = output;
@@ -70,7 +72,8 @@ void expect_same(const GenerateResult& a, const GenerateResult& b) {
 
 std::vector<GenerateResult> each_alone(const std::vector<GenerateRequest>& requests) {
   std::vector<GenerateResult> results;
-  for (const GenerateRequest& request : requests) results.push_back(std::move(Machine().run({request}).front()));
+  for (const GenerateRequest& request : requests)
+    results.push_back(std::move(Machine().run({request}).front()));
   return results;
 }
 
@@ -101,7 +104,8 @@ TEST(Generator, NothingRunsWhenOneRequestIsRefused) {
   Machine machine;
   int calls = 0;
   const std::vector<GenerateRequest> requests = {request_of(3, 3), GenerateRequest{}};
-  const auto results = machine.generator.run(requests, [&](std::size_t, int32_t, float) { return ++calls > 0; });
+  const auto results =
+      machine.generator.run(requests, [&](std::size_t, int32_t, float) { return ++calls > 0; });
   ASSERT_FALSE(results.ok());
   EXPECT_NE(results.message().find("request 1"), std::string::npos);
   EXPECT_EQ(calls, 0);
@@ -197,7 +201,8 @@ TEST(Generator, PromptLogProbsAreEqualForEveryChunking) {
   const auto whole = Machine({.step_rows = 512}).run({request, request});
   EXPECT_EQ(whole[0].prompt_log_probs.size(), 149u);
   for (int64_t rows : {1, 2, 7, 64, 65, 149, 150}) {
-    for (const auto& result : Machine({.step_rows = rows}).run({request, request})) expect_same(result, whole[0]);
+    for (const auto& result : Machine({.step_rows = rows}).run({request, request}))
+      expect_same(result, whole[0]);
   }
 }
 
@@ -244,7 +249,9 @@ TEST(Generator, FinishReasonsSayWhatEndedARequest) {
   EXPECT_EQ(whole.finish, FinishReason::kLength);
   EXPECT_EQ(whole.tokens.size(), 16u);
   const auto first_of = [&](int32_t token) {
-    return static_cast<std::size_t>(std::find(whole.tokens.begin(), whole.tokens.end(), token) - whole.tokens.begin()) + 1;
+    return static_cast<std::size_t>(std::find(whole.tokens.begin(), whole.tokens.end(), token) -
+                                    whole.tokens.begin()) +
+           1;
   };
 
   const int32_t stop = whole.tokens[6];
@@ -260,7 +267,8 @@ TEST(Generator, FinishReasonsSayWhatEndedARequest) {
   ignoring.sampling.ignore_eos = true;
   expect_same(Machine({.eos_ids = {stop}}).run({ignoring}).front(), whole);
 
-  const auto by_callback = Machine().run({request}, [&](std::size_t, int32_t token, float) { return token != stop; });
+  const auto by_callback =
+      Machine().run({request}, [&](std::size_t, int32_t token, float) { return token != stop; });
   expect_same(by_callback.front(), by_id);
 }
 
@@ -336,7 +344,8 @@ TEST(Generator, PenaltiesHaveTheSameBitsInABatchAndAfterAReusedPrefix) {
 
 TEST(Generator, AbortEndsEveryRequestAndTheNextRunIsWhole) {
   Machine machine({.batch_max = 2});
-  const std::vector<GenerateRequest> requests = {request_of(9, 30, 1), request_of(9, 30, 2), request_of(9, 30, 3)};
+  const std::vector<GenerateRequest> requests = {request_of(9, 30, 1), request_of(9, 30, 2),
+                                                 request_of(9, 30, 3)};
   const auto alone = each_alone(requests);
   int left = 9;
   const auto results = machine.run(requests, [&](std::size_t, int32_t, float) {

@@ -25,7 +25,7 @@ class PagePool {
   // Gives pages back and empties the list.
   void release(std::vector<int32_t>& pages);
 
-  uint16_t* keys(int64_t layer) { return keys_[layer].data(); }      // [pages, page_elements] bf16 bits
+  uint16_t* keys(int64_t layer) { return keys_[layer].data(); }  // [pages, page_elements] bf16 bits
   uint16_t* values(int64_t layer) { return values_[layer].data(); }
 
  private:

@@ -136,10 +136,12 @@ class Prompts(Case):
 
     def test_a_prompt_that_is_not_utf8_is_refused(self):
         for options in [[], ["--no-chat-template"]]:
-            self.refuse("generate", "-m", self.model, "-f", "-", *options, stdin=b"abc\xff", needles=("prompt 0", "UTF-8"))
+            self.refuse("generate", "-m", self.model, "-f", "-", *options, stdin=b"abc\xff",
+                        needles=("prompt 0", "UTF-8"))
 
     def test_a_prompt_longer_than_the_context_is_refused(self):
-        self.refuse("generate", "-m", self.model, "-f", "-", stdin=b"ab " * 4000, needles=("prompt 0", "context", "2048"))
+        self.refuse("generate", "-m", self.model, "-f", "-", stdin=b"ab " * 4000,
+                    needles=("prompt 0", "context", "2048"))
         self.refuse("generate", "-m", self.model, "--no-chat-template", "-f", "-", stdin=b"a" * 2048,
                     needles=("2048 tokens",))
         lines = self.generate("--no-chat-template", "-f", "-", "--ignore-eos", stdin=b"a" * 2047)
@@ -162,7 +164,8 @@ class Prompts(Case):
         self.refuse("generate", "-m", self.model, "-f", self.folder.name, needles=("--prompt-file", "cannot read"))
 
     def test_samples_that_cannot_fit_in_memory_are_refused(self):
-        self.refuse("generate", "-m", self.model, "-f", "-", "-n", "65536", stdin=b"a" * 1500, needles=("65536 samples",))
+        self.refuse("generate", "-m", self.model, "-f", "-", "-n", "65536", stdin=b"a" * 1500,
+                    needles=("65536 samples",))
 
     def test_more_cache_than_allowed_is_refused(self):
         self.refuse("generate", "-m", make(self.path("m"), config={"max_position_embeddings": 100000}), "-p", "hi",
@@ -271,7 +274,8 @@ class Models(Case):
                 self.refuse_model(make(self.path(str(i)), config=config))
 
     def test_an_unknown_architecture_or_a_broken_configuration_is_refused(self):
-        self.refuse_model(make(self.path("a"), config={"architectures": ["MambaForCausalLM"]}), "MambaForCausalLM", "Llama")
+        self.refuse_model(make(self.path("a"), config={"architectures": ["MambaForCausalLM"]}), "MambaForCausalLM",
+                          "Llama")
         self.refuse_model(make(self.path("b"), config={"hidden_act": "gelu"}), "hidden_act", "gelu")
         folder = make(self.path("c"))
         for broken in [b"", b"{", b"[]", b"\xff", b'{"a":1,"a":2}', b"[" * 100000]:
@@ -400,8 +404,8 @@ class Output(Case):
         self.assertIn(b"llama", self.invar("inspect", folder).stdout.lower())
 
     def test_an_interrupt_ends_an_answer_with_what_it_has(self):
-        with subprocess.Popen([INVAR, "generate", "-m", self.model, "-p", "hi", "--max-tokens", "2000", "--ignore-eos",
-                               "--threads", "1", "--isa", "ref"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        with subprocess.Popen([INVAR, "generate", "-m", self.model, "-p", "hi", "--max-tokens", "2000",
+                               "--ignore-eos", "--threads", "1", "--isa", "ref"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
             first = run.stdout.read(1)
             run.send_signal(signal.SIGINT)
             rest, error = run.communicate(timeout=30)
@@ -507,7 +511,8 @@ class Bits(Case):
                 self.assertEqual([x | {"prompt": i} for x in alone], [x for x in expected if x["prompt"] == i])
 
     def test_no_speed_option_changes_a_line_of_json(self):
-        values = {"--threads": ["1", "2", "3", "5"], "--isa": self.tiers(), "--chunked-prefill-size": ["1", "7", "64", "4096"],
+        values = {"--threads": ["1", "2", "3", "5"], "--isa": self.tiers(),
+                  "--chunked-prefill-size": ["1", "7", "64", "4096"],
                   "--page-size": ["16", "32", "64", "128"], "--max-running-requests": ["1", "3", "64"]}
         # Every value of every axis alone, then some of all axes together.
         settings = [[name, value] for name, list_ in values.items() for value in list_]

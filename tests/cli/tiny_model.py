@@ -1,4 +1,4 @@
-"""Tiny models for tests of the command line: a golden model's weights with a byte-level tokenizer and a chat template."""
+"""Tiny models for tests of the command line: golden weights with a byte-level tokenizer and a chat template."""
 
 import json
 import os
