@@ -5,7 +5,7 @@ The two run in turn, A B A B ..., and each figure is a median over the pairs, wi
 a shared machine drifts. llama.cpp is llama-cpp-python built from source for this CPU:
 
     python3 -m venv venv && CMAKE_ARGS=-DGGML_NATIVE=ON venv/bin/pip install llama-cpp-python gguf numpy
-    venv/bin/python bench/against_llama_cpp.py build/invar models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf [threads [pairs]]
+    venv/bin/python bench/against_llama_cpp.py build/invar MODEL.gguf [threads [pairs]]
 
 The GGUF is dequantised to bf16 once, so that both engines read the same bf16 weights.
 """
@@ -82,7 +82,8 @@ def invar(binary, model, threads, what):
     command = [binary, "bench", what, "--json", "--seconds", "0.5", "-m", model, "-t", str(threads)]
     if what == "decode":
         command += ["--max-running-requests", "1"]
-    lines = [json.loads(line) for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    lines = [json.loads(line) for line in output.splitlines()]
     shape = f"{PROMPT} tokens" if what == "prefill" else "batch 1"
     return next(line["tokens_s"] for line in lines if line["what"] == what and line["shape"] == shape)
 

@@ -56,7 +56,8 @@ struct Heads {
   int64_t head_dim;
 };
 
-// A cache of `length` positions for each of `sequences`, in shuffled pages; the last `rows` positions of each are queries.
+// A cache of `length` positions for each of `sequences`, in shuffled pages; the last `rows` positions of each
+// are queries.
 struct AttentionSetup {
   AttentionSetup(const Heads& h, int64_t sequences, int64_t length, int64_t rows)
       : layout{.kv_heads = h.kv_heads, .head_dim = h.head_dim, .page_size = 64} {

@@ -10,8 +10,8 @@
 
 namespace invar {
 
-// What this machine can do on all threads of a pool, now: multiply-adds in registers by the fastest instruction that the
-// tier may use, and reading memory.
+// What this machine can do on all threads of a pool, now: multiply-adds in registers by the fastest
+// instruction that the tier may use, and reading memory.
 class Ceilings {
  public:
   Ceilings(ThreadPool& pool, Tier tier);

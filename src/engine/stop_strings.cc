@@ -11,8 +11,8 @@ StopStrings::StopStrings(std::vector<std::string> stops) : stops_(std::move(stop
 std::string StopStrings::push(std::string_view piece) {
   if (stopped_) return {};
   held_ += piece;
-  // The stop that is complete first wins, the longest of those that end together: this does not depend on how the text was
-  // cut into pieces, while "the one that begins first" would.
+  // The stop that is complete first wins, the longest of those that end together: this does not depend on how
+  // the text was cut into pieces, while "the one that begins first" would.
   std::size_t end = std::string::npos;
   std::size_t begin = 0;
   for (const std::string& stop : stops_) {

@@ -12,8 +12,8 @@ class StopStrings {
   // Empty strings are ignored.
   explicit StopStrings(std::vector<std::string> stops);
 
-  // Feeds the next piece; returns the text that is safe to show: everything before a stop string, and nothing that could still be
-  // the beginning of one. After stopped(), returns nothing.
+  // Feeds the next piece; returns the text that is safe to show: everything before a stop string, and nothing
+  // that could still be the beginning of one. After stopped(), returns nothing.
   std::string push(std::string_view piece);
   // The stream ended without a stop: what was held back.
   std::string flush();

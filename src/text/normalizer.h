@@ -40,10 +40,11 @@ using NormalizerStep = std::variant<UnicodeForm, Lowercase, Prepend, Replace, St
 struct Normalizer {
   std::vector<NormalizerStep> steps;
 
-  // The normalised text. `text` is well-formed UTF-8. `head_bytes`, where given, is how many leading bytes stand for the
-  // first character of the input, before and after: 0 once that was stripped off, more than a character where it was
-  // decomposed or has something prepended. (The Metaspace pre-tokenizer asks what is the start of the input.)
-  // Errors: those of Regex::find_all; the result is longer than `bytes_max` (a Replace that multiplies the text).
+  // The normalised text. `text` is well-formed UTF-8. `head_bytes`, where given, is how many leading bytes
+  // stand for the first character of the input, before and after: 0 once that was stripped off, more than a
+  // character where it was decomposed or has something prepended. (The Metaspace pre-tokenizer asks what is
+  // the start of the input.) Errors: those of Regex::find_all; the result is longer than `bytes_max` (a
+  // Replace that multiplies the text).
   Result<std::string> apply(std::string_view text, size_t bytes_max, size_t* head_bytes = nullptr) const;
 };
 

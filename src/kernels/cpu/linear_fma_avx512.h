@@ -9,8 +9,8 @@
 
 namespace invar {
 
-// acc = fma(a, w, acc) in place. GCC 12 left to itself overwrites `a` in some of them and copies it back, and the copies take
-// the FMAs' ports.
+// acc = fma(a, w, acc) in place. GCC 12 left to itself overwrites `a` in some of them and copies it back, and
+// the copies take the FMAs' ports.
 static inline void fma_into_avx512(__m512& acc, __m512 a, __m512 w) {
   __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(w));
 }
