@@ -13,7 +13,8 @@ void shuffle(std::vector<std::size_t>& order, uint64_t seed) {
   for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
 }
 
-std::string difference(const char* what, std::size_t request, const std::vector<float>& a, const std::vector<float>& b) {
+std::string difference(const char* what, std::size_t request, const std::vector<float>& a,
+                       const std::vector<float>& b) {
   if (a.size() != b.size()) return fmt::format("request {}: {} {}s against {}", request, a.size(), what, b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i]))
@@ -30,7 +31,8 @@ std::string describe(const Setting& s) {
                      s.step_rows, s.page_size, s.batch_max, s.order);
 }
 
-Outcome run(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests, const Setting& setting) {
+Outcome run(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
+            const Setting& setting) {
   ThreadPool pool(setting.threads);
   Queue queue(pool, profile, setting.tier);
   Generator generator(model, queue,
@@ -61,8 +63,11 @@ std::string first_difference(const Outcome& expected, const Outcome& found) {
   return {};
 }
 
-std::string smallest_failing(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
-                             const Setting& base, const Outcome& expected, Setting failing) {
+namespace {
+
+// Puts axis after axis of `failing` back to `base` while a difference stays; returns the names of those left.
+std::string axes_of(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
+                    const Setting& base, const Outcome& expected, Setting& failing) {
   std::string axes;
   const auto reduce = [&](const char* name, auto member) {
     if (failing.*member == base.*member) return;
@@ -80,7 +85,25 @@ std::string smallest_failing(const DecoderModel& model, Profile profile, const s
   reduce("batch", &Setting::batch_max);
   reduce("chunk", &Setting::step_rows);
   reduce("tier", &Setting::tier);
-  return fmt::format("axis: {}; smallest failing setting: {}", axes, describe(failing));
+  return axes;
+}
+
+}  // namespace
+
+std::string name_axes(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
+                      const Setting& base, const Outcome& expected, const Setting& failing) {
+  Setting smallest = failing;
+  std::string named = fmt::format("axis: {}; smallest failing setting: {}",
+                                  axes_of(model, profile, requests, base, expected, smallest), describe(smallest));
+  if (failing.tier == base.tier) return named;
+  Setting tier_base = base;
+  tier_base.tier = failing.tier;
+  const Outcome of_tier = run(model, profile, requests, tier_base);
+  smallest = failing;
+  if (first_difference(of_tier, run(model, profile, requests, failing)).empty())
+    return named + "\nwithin the tier: no axis, all of it differs from ref";
+  return named + fmt::format("\nwithin the tier: axis: {}; smallest failing setting: {}",
+                             axes_of(model, profile, requests, tier_base, of_tier, smallest), describe(smallest));
 }
 
 std::vector<GenerateRequest> mixed_requests(int64_t vocab, uint64_t seed) {

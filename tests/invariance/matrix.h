@@ -21,16 +21,19 @@ struct Setting {
 
 std::string describe(const Setting& setting);
 
-// "" when the outcomes of both settings are equal in every bit; otherwise the first difference: request, token and bits.
 struct Outcome {
   std::vector<GenerateResult> results;  // in the order of the requests, whatever order they ran in
 };
-Outcome run(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests, const Setting& setting);
+Outcome run(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
+            const Setting& setting);
+
+// "" when both outcomes are equal in every bit; otherwise the first difference: request, token and bits.
 std::string first_difference(const Outcome& expected, const Outcome& found);
 
-// Puts axis after axis of `failing` back to `base` while the difference stays; returns the names of the axes that are left.
-std::string smallest_failing(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
-                             const Setting& base, const Outcome& expected, Setting failing);
+// Which axes a difference comes from, for a person: those of `failing` that cannot be put back to `base` without the
+// difference going, and the same against `base` in the failing tier, for a kernel that disagrees with itself.
+std::string name_axes(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
+                      const Setting& base, const Outcome& expected, const Setting& failing);
 
 // Prompts of many lengths (1 to 300 tokens), greedy and sampled with every filter, from a seed.
 std::vector<GenerateRequest> mixed_requests(int64_t vocab, uint64_t seed);

@@ -59,7 +59,7 @@ TEST_P(Matrix, EveryProductOfSettingsGivesTheBitsOfTheReferenceTier) {
     const Setting setting = random_setting(random, tiers);
     const std::string difference = first_difference(expected, run(*model, profile, requests, setting));
     ASSERT_EQ(difference, "") << describe(setting) << "\n"
-                              << smallest_failing(*model, profile, requests, base, expected, setting);
+                              << name_axes(*model, profile, requests, base, expected, setting);
   }
 }
 

@@ -3,7 +3,7 @@
 
 For each model: fp32 logits of transformers over bf16 weights ("logits_f32", the oracle), and how far transformers' own bf16
 forward is from them ("bf16_rms": root mean square of the difference over the root mean square of the centred logits). Invar's
-logits must be at most 1.5 times as far: that is what "within bf16 error" means in tests/model_golden_test.cc.
+logits must be at most 1.5 times as far: that is what "within bf16 error" means in tests/models/model_golden_test.cc.
 
     python3 -m venv venv && venv/bin/pip install torch transformers safetensors gguf accelerate
     venv/bin/python tools/oracle/make_model_goldens.py tests/goldens/models [path/to/SmolLM2-135M-Instruct.Q4_1.gguf]
