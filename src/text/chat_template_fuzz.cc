@@ -8,7 +8,8 @@ static const nlohmann::ordered_json& messages() {
   static const auto json = nlohmann::ordered_json::parse(R"([
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Grüße 日本 👩‍🚀", "n": 7, "f": 2.5, "flag": true, "nothing": null},
-    {"role": "assistant", "content": [{"type": "text", "text": "a\nb"}], "tool_calls": [{"name": "f", "arguments": {"x": [1, 2]}}]}
+    {"role": "assistant", "content": [{"type": "text", "text": "a\nb"}],
+     "tool_calls": [{"name": "f", "arguments": {"x": [1, 2]}}]}
   ])");
   return json;
 }

@@ -405,7 +405,8 @@ class Output(Case):
 
     def test_an_interrupt_ends_an_answer_with_what_it_has(self):
         with subprocess.Popen([INVAR, "generate", "-m", self.model, "-p", "hi", "--max-tokens", "2000",
-                               "--ignore-eos", "--threads", "1", "--isa", "ref"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+                               "--ignore-eos", "--threads", "1", "--isa", "ref"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
             first = run.stdout.read(1)
             run.send_signal(signal.SIGINT)
             rest, error = run.communicate(timeout=30)
