@@ -2,7 +2,7 @@
 // fixed requests. They must be the same on every machine, compiler and tier.
 //
 // A change of bits is a decision: raise kNumericsVersion, write it into CHANGELOG.md under Bits, and only then
-//   INVAR_WRITE_GOLDENS=1 ./dev test 'models/Bits'
+//   INVAR_WRITE_GOLDENS=1 ./dev test 'models/.*Bits'
 // which writes the file again, from the best tier; then run the tests once more.
 #include <gtest/gtest.h>
 
