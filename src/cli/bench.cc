@@ -50,11 +50,9 @@ Measured measure(const BenchContext& context, const BenchLine& line, const std::
     const double flops_ceiling = line.flop > 0 ? context.ceilings.flops() : 1;
     const double read_ceiling = line.bytes > 0 ? context.ceilings.read() : 1;
     std::vector<double> times;
-    double spent_s = 0;
-    while (times.empty() || spent_s < context.command.seconds / kRounds) {
-      times.push_back(body());
-      spent_s += times.back();
-    }
+    // Wall time, not the sum of `times`: a body may report a part of what it ran.
+    const double end_s = monotonic_seconds() + context.command.seconds / kRounds;
+    while (times.empty() || monotonic_seconds() < end_s) times.push_back(body());
     seconds.push_back(median(times));
     flops.push_back(line.flop / seconds.back() / flops_ceiling * 100);
     read.push_back(line.bytes / seconds.back() / read_ceiling * 100);
