@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kSections[] = {"ceilings", "linear", "attention", "prefill", "decode"};
 
-constexpr int kRounds = 5;
+constexpr int kRounds = 15;
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -45,17 +45,23 @@ struct Measured {
 // Medians over rounds of at least `budget_s` in total.
 Measured measure(const BenchContext& context, const BenchLine& line, const std::function<double()>& body) {
   body();  // warms up
+  const auto flops_now = [&] { return line.flop > 0 ? context.ceilings.flops() : 1; };
+  const auto read_now = [&] { return line.bytes > 0 ? context.ceilings.read() : 1; };
   std::vector<double> seconds, flops, read;
+  double flops_before = flops_now();
+  double read_before = read_now();
   for (int round = 0; round < kRounds; ++round) {
-    const double flops_ceiling = line.flop > 0 ? context.ceilings.flops() : 1;
-    const double read_ceiling = line.bytes > 0 ? context.ceilings.read() : 1;
     std::vector<double> times;
     // Wall time, not the sum of `times`: a body may report a part of what it ran.
     const double end_s = monotonic_seconds() + context.command.seconds / kRounds;
     while (times.empty() || monotonic_seconds() < end_s) times.push_back(body());
     seconds.push_back(median(times));
-    flops.push_back(line.flop / seconds.back() / flops_ceiling * 100);
-    read.push_back(line.bytes / seconds.back() / read_ceiling * 100);
+    const double flops_after = flops_now();
+    const double read_after = read_now();
+    flops.push_back(line.flop / seconds.back() / ((flops_before + flops_after) / 2) * 100);
+    read.push_back(line.bytes / seconds.back() / ((read_before + read_after) / 2) * 100);
+    flops_before = flops_after;
+    read_before = read_after;
   }
   return {.median_s = median(seconds), .percent_flops = median(flops), .percent_read = median(read)};
 }
@@ -99,7 +105,7 @@ Ceilings::Ceilings(ThreadPool& pool, Tier tier) : pool_(pool), tier_(tier), data
 
 double Ceilings::fma_loop(Tier tier) const {
   std::vector<double> flop(pool_.threads());
-  const double seconds = best_seconds(3, [&] {
+  const double seconds = best_seconds(2, [&] {
     pool_.parallel_for(pool_.threads(),
                        [&](int64_t, int64_t, int share) { flop[share] = peak_fma_loop(tier, 200000); });
   });

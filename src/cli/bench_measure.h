@@ -39,8 +39,8 @@ struct BenchContext {
 // One line: what, its shape, the median, and whichever of FLOP and bytes is not 0 as a rate and as a percentage of the
 // ceiling.
 //
-// The clock of a shared machine drifts by tens of percent within seconds. So a line is measured in rounds, each beside
-// a ceiling of its own, and the percentage is the median over the rounds of (median rate / ceiling).
+// A shared machine drifts by tens of percent within seconds. So a line is measured in rounds, each between two
+// measurements of the ceiling, and the percentage is the median over the rounds of (median rate / mean ceiling).
 struct BenchLine {
   std::string what;
   std::string shape;
