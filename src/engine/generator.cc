@@ -134,12 +134,16 @@ Status Generator::prepare(std::span<const GenerateRequest> requests) {
   // Room to grow: a conversation asks for a little more each turn, and a new pool forgets it.
   pool_pages_ = std::min(allowed, wanted + wanted / 2);
   pool_.reset();
-  pool_ = std::make_unique<PagePool>(
-      PagePool::Shape{.layers = layers, .pages = pool_pages_, .page_elements = layout.page_elements()});
+  memory_.reset();
   views_.clear();
+  INVAR_TRY(
+      KvMemory memory,
+      KvMemory::create({.layers = layers, .pages = pool_pages_, .page_elements = layout.page_elements()}));
+  memory_ = std::make_unique<KvMemory>(std::move(memory));
+  pool_ = std::make_unique<PagePool>(pool_pages_);
   for (int64_t layer = 0; layer < layers; ++layer) {
-    views_.push_back({.k_pages = reinterpret_cast<bf16*>(pool_->keys(layer)),
-                      .v_pages = reinterpret_cast<bf16*>(pool_->values(layer)),
+    views_.push_back({.k_pages = reinterpret_cast<bf16*>(memory_->keys(layer)),
+                      .v_pages = reinterpret_cast<bf16*>(memory_->values(layer)),
                       .layout = layout});
   }
   return Ok{};

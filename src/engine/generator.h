@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kv/kv_memory.h"
 #include "kv/page_pool.h"
 #include "model/decoder.h"
 #include "sampling/sampling_params.h"
@@ -102,6 +103,7 @@ class Generator {
   GenerateOptions options_;
   std::vector<KvView> views_;
   std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<KvMemory> memory_;
   int64_t pool_pages_ = 0;
   std::unique_ptr<Activations> activations_;
   Buffer<float> logits_;   // [kLogitRows, V]

@@ -1,27 +1,37 @@
 #include "kv/page_pool.h"
 
+#include <limits>
+
 namespace invar {
 
-PagePool::PagePool(const Shape& shape) {
-  for (int64_t layer = 0; layer < shape.layers; ++layer) {
-    keys_.emplace_back(shape.pages * shape.page_elements);
-    values_.emplace_back(shape.pages * shape.page_elements);
-  }
-  for (int64_t page = shape.pages; page-- > 0;) free_.push_back(static_cast<int32_t>(page));
+PagePool::PagePool(int64_t pages) {
+  INVAR_CHECK(pages >= 0 && pages < std::numeric_limits<int32_t>::max(), "{} pages", pages);
+  references_.resize(static_cast<std::size_t>(pages));
+  free_.reserve(static_cast<std::size_t>(pages));
+  for (int64_t page = pages; page-- > 0;) free_.push_back(static_cast<int32_t>(page));
+}
+
+std::optional<int32_t> PagePool::allocate() {
+  if (free_.empty()) return std::nullopt;
+  const int32_t page = free_.back();
+  free_.pop_back();
+  references_[page] = 1;
+  return page;
 }
 
 bool PagePool::allocate(int64_t count, std::vector<int32_t>& pages) {
   if (count > free_pages()) return false;
-  for (int64_t i = 0; i < count; ++i) {
-    pages.push_back(free_.back());
-    free_.pop_back();
-  }
+  for (int64_t i = 0; i < count; ++i) pages.push_back(*allocate());
   return true;
+}
+
+void PagePool::release(int32_t page) {
+  if (--held(page) == 0) free_.push_back(page);
 }
 
 void PagePool::release(std::vector<int32_t>& pages) {
   while (!pages.empty()) {
-    free_.push_back(pages.back());
+    release(pages.back());
     pages.pop_back();
   }
 }
