@@ -52,7 +52,8 @@ TEST(KvMemory, ACopiedPageIsEqualInAllLayersAndNoOtherPageChanges) {
     for (int64_t i = 0; i < kPages * kElements; ++i) {
       const int64_t source = i / kElements == 3 ? i - 2 * kElements : i;
       ASSERT_EQ(memory->keys(layer)[i], content(layer, 0, source)) << "layer " << layer << ", element " << i;
-      ASSERT_EQ(memory->values(layer)[i], content(layer, 1, source)) << "layer " << layer << ", element " << i;
+      ASSERT_EQ(memory->values(layer)[i], content(layer, 1, source))
+          << "layer " << layer << ", element " << i;
     }
   }
 }

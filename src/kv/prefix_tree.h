@@ -44,8 +44,8 @@ struct PrefixCounters {
 
 class PrefixTree {
  public:
-  // How far a sequence's full pages have been followed: insert goes on from there. Belongs to one sequence; a copy is as
-  // good as the original. It stays right when what it points to is evicted: then insert starts again at the root.
+  // How far a sequence's full pages have been followed: insert goes on from there. Belongs to one sequence; a copy is
+  // as good as the original. It stays right when what it points to is evicted: then insert starts again at the root.
   // A cursor from before a clear() inserts nothing: those pages belong to other weights.
   struct Cursor {
     int32_t page = -1;        // the node of the last full page; -1: the root
@@ -90,7 +90,7 @@ class PrefixTree {
 
   // Frees up to `wanted` pages that nothing refers to but the tree: leaves, the least recently used first; a node whose
   // last child goes is a leaf. Returns the number freed; fewer than wanted only when nothing is left to free.
-  // Cost: O(log nodes) for each page freed and for each leaf that is in use (at most one a sequence) and was passed over.
+  // Cost: O(log nodes) for each page freed and for each leaf passed over because it is in use (at most one a sequence).
   int64_t evict(int64_t wanted);
 
   // How many pages evict could free now. Exact: nodes without a reference on themselves or below. O(nodes).
