@@ -1,7 +1,7 @@
 // BlockTable: the pages of one sequence, in the order of its positions; the table that attention reads.
 //
-// Its room is taken once, when the sequence is admitted: later growth moves nothing and allocates nothing, so that
-// data() holds for the sequence's life.
+// Its room is taken once, when the sequence is admitted: later growth moves nothing and allocates
+// nothing, so that data() holds for the sequence's life.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,8 @@ class BlockTable {
     return needed > held ? needed - held : 0;
   }
 
-  // Holds pages for positions [0, tokens) from now on; false, and no change, when the pool has too few free ones.
+  // Holds pages for positions [0, tokens) from now on; false, and no change, when the pool has too
+  // few free ones.
   [[nodiscard]] bool ensure(PagePool& pool, int64_t tokens) {
     const int64_t count = missing(tokens);
     INVAR_CHECK(pages_.size() + static_cast<std::size_t>(count) <= pages_.capacity(),

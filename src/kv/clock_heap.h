@@ -1,4 +1,5 @@
-// ClockHeap: pages by the logical time of their last use; the least recent one is found in O(1), changes are O(log n).
+// ClockHeap: pages by the logical time of their last use; the least recent one is found in O(1),
+// changes are O(log n).
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // KvMemory: the keys and values of all layers' pages, in the host's memory.
 //
-// The memory is zero at first and comes from the operating system when a page is first written: a large cache costs
-// nothing until it is used.
+// The memory is zero at first and comes from the operating system when a page is first written: a
+// large cache costs nothing until it is used.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +34,9 @@ class KvMemory {
   uint16_t* keys(int64_t layer) { return data_ + 2 * layer * stride_; }
   uint16_t* values(int64_t layer) { return data_ + (2 * layer + 1) * stride_; }
 
-  // Copies a whole page of all layers, keys and values. A page's layout mixes its tokens, so that there is no cheaper
-  // copy of a few of them; what lies behind the tokens that the copy is taken for is never read (NUM-ATTN).
+  // Copies a whole page of all layers, keys and values. A page's layout mixes its tokens, so that
+  // there is no cheaper copy of a few of them; what lies behind the tokens that the copy is taken
+  // for is never read (NUM-ATTN).
   void copy_page(int32_t from, int32_t to);
 
  private:

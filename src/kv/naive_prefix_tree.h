@@ -1,4 +1,5 @@
-// NaivePrefixTree: what PrefixTree must do, by brute force over a list of token sequences. For its random test.
+// NaivePrefixTree: what PrefixTree must do, by brute force over a list of token sequences. For its
+// random test.
 #pragma once
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // PageIndex: from a hash to the page that was added with it; open addressing, linear probing.
 //
-// Nothing allocates after construction, and no result depends on the order of the slots: a hash only narrows the
-// search, the caller's comparison decides.
+// Nothing allocates after construction, and no result depends on the order of the slots: a hash
+// only narrows the search, the caller's comparison decides.
 #pragma once
 
 #include <bit>
@@ -43,7 +43,8 @@ class PageIndex {
       INVAR_CHECK(slots_[hole].page >= 0, "page {} was not added", page);
       hole = (hole + 1) & mask_;
     }
-    // Entries behind the hole move up as far as their own slot allows, so that no search ends early at the hole.
+    // Entries behind the hole move up as far as their own slot allows, so that no search ends early
+    // at the hole.
     for (std::size_t i = (hole + 1) & mask_; slots_[i].page >= 0; i = (i + 1) & mask_) {
       if (((i - slots_[i].hash) & mask_) < ((i - hole) & mask_)) continue;
       slots_[hole] = slots_[i];

@@ -1,7 +1,8 @@
 // PagePool: who holds which page of the KV cache. It knows no memory: that is KvMemory's.
 //
-// A page is free, or has one reference for each holder: a sequence that reads or writes it, the prefix tree. The free
-// list is a stack, so that the same calls give the same pages. Nothing allocates after construction.
+// A page is free, or has one reference for each holder: a sequence that reads or writes it, the
+// prefix tree. The free list is a stack, so that the same calls give the same pages. Nothing
+// allocates after construction.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ class PagePool {
 
   // A free page, now with one reference; none when all are held.
   [[nodiscard]] std::optional<int32_t> allocate();
-  // Appends `count` free pages to `pages`, one reference each; false, and no change, when there are not enough.
+  // Appends `count` free pages to `pages`, one reference each; false, and no change, when there are
+  // not enough.
   [[nodiscard]] bool allocate(int64_t count, std::vector<int32_t>& pages);
 
   // One reference more; the page must be held already.

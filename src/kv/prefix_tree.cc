@@ -137,7 +137,8 @@ PrefixTree::Common PrefixTree::longest_common(int32_t parent, std::span<const in
   return best;
 }
 
-// The child of `parent` that holds `stretch`, page_size tokens: an equal one that is there, or that of `page`.
+// The child of `parent` that holds `stretch`, page_size tokens: an equal one that is there, or that
+// of `page`.
 int32_t PrefixTree::place_full(int32_t parent, std::span<const int32_t> stretch, int32_t page) {
   const int32_t equal = find_full(parent, stretch);
   if (equal == page) return page;
@@ -172,8 +173,8 @@ int32_t PrefixTree::place_partial(int32_t parent, std::span<const int32_t> stret
   return page;
 }
 
-// A leaf whose tokens all begin a page that is about to be added, and that nobody else holds, is of no more use: the
-// next turn of a conversation copies the last page of the one before and goes on.
+// A leaf whose tokens all begin a page that is about to be added, and that nobody else holds, is of
+// no more use: the next turn of a conversation copies the last page of the one before and goes on.
 void PrefixTree::replace(const Common& shorter) {
   if (shorter.tokens == 0 || shorter.tokens != nodes_[shorter.page].count || full(shorter.page)) return;
   if (pool_.references(shorter.page) > 1) return;
@@ -199,7 +200,8 @@ void PrefixTree::add(int32_t parent, std::span<const int32_t> stretch, int32_t p
   if (full(page)) became_full(page);
 }
 
-// The node of `page` holds `stretch` from now on, which begins with what it held; or it holds that and more already.
+// The node of `page` holds `stretch` from now on, which begins with what it held; or it holds that
+// and more already.
 void PrefixTree::grow(int32_t parent, std::span<const int32_t> stretch, int32_t page) {
   const int64_t held = nodes_[page].count;
   const int64_t tokens = static_cast<int64_t>(stretch.size());
@@ -234,9 +236,10 @@ void PrefixTree::remove(int32_t page) {
   pool_.release(page);
 }
 
-// Marks the path to `page` as used now. Only a leaf's clock is ever compared, and a node becomes a leaf when its
-// children have handed theirs up: so it is enough to write the last node's. The nodes of one tick lie on one path, of
-// which at most one is a leaf at any time: no two leaves have the same clock.
+// Marks the path to `page` as used now. Only a leaf's clock is ever compared, and a node becomes a
+// leaf when its children have handed theirs up: so it is enough to write the last node's. The nodes
+// of one tick lie on one path, of which at most one is a leaf at any time: no two leaves have the
+// same clock.
 void PrefixTree::use(int32_t page) {
   nodes_[page].used = clock_;
   if (page != root() && leaves_.contains(page)) leaves_.raise(page, clock_);

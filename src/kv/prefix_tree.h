@@ -1,25 +1,29 @@
-// PrefixTree: which pages hold the keys and values of which tokens, so that a prompt computes only what is new.
+// PrefixTree: which pages hold the keys and values of which tokens, so that a prompt computes only
+// what is new.
 //
-// A radix tree over token ids whose edges are pages: a node is one physical page and the 1 to page_size tokens that it
-// holds; only full pages have children. The keys and values of a position are a function of the tokens up to it
-// (positions are absolute), so a page serves every sequence that begins with the node's path, whoever wrote it, in
-// prefill or in decode, and a hit gives the bits of a miss.
+// A radix tree over token ids whose edges are pages: a node is one physical page and the 1 to
+// page_size tokens that it holds; only full pages have children. The keys and values of a position
+// are a function of the tokens up to it (positions are absolute), so a page serves every sequence
+// that begins with the node's path, whoever wrote it, in prefill or in decode, and a hit gives the
+// bits of a miss.
 //
-// The tree has one reference on each of its pages. A page has one writer, the sequence that took it from the pool, and
-// that one only writes behind the tokens that it has inserted. Who finds a page that is not full, or is not wanted
-// whole, copies it (copy-on-write). The life of a sequence:
+// The tree has one reference on each of its pages. A page has one writer, the sequence that took it
+// from the pool, and that one only writes behind the tokens that it has inserted. Who finds a page
+// that is not full, or is not wanted whole, copies it (copy-on-write). The life of a sequence:
 //
-//   Match match = tree.match(prompt, prompt.size() - 1, table.list());     // references on all that was found
-//   tree.evict(...), table.ensure(pool, ...);                              // pages of its own
-//   if (match.partial_page >= 0) memory.copy_page(match.partial_page, its first own page), pool.release(partial_page);
-//   each step: run from position match.tokens on, then tree.insert(tokens with keys and values, pages, match.cursor);
-//   at its end: table.release(pool).                                       // the tree keeps what it holds
+//   match = tree.match(prompt, prompt.size() - 1, table.list());  // references on all that was found
+//   tree.evict(what is missing), table.ensure(pool, tokens);      // pages of its own
+//   memory.copy_page(match.partial_page, its first own page), pool.release(match.partial_page);
+//   each step: run from position match.tokens on; then tree.insert(tokens, pages, match.cursor);
+//   at its end: table.release(pool).                              // the tree keeps what it holds
 //
-// Time is logical: a counter of matches and insertions. Eviction takes the leaf whose last use is the longest ago;
-// using a node uses its ancestors. No decision depends on an address, a wall clock or the order of a hash table.
+// Time is logical: a counter of matches and insertions. Eviction takes the leaf whose last use is
+// the longest ago; using a node uses its ancestors. No decision depends on an address, a wall clock
+// or the order of a hash table.
 //
 // Nothing allocates after construction. Not thread-safe.
-// Source    The idea of a radix tree over token ids with eviction of leaves: Zheng et al. 2023, arXiv:2312.07104.
+// Source    The idea of a radix tree over token ids with eviction of leaves: Zheng et al. 2023,
+// arXiv:2312.07104.
 #pragma once
 
 #include <cstdint>
@@ -44,9 +48,10 @@ struct PrefixCounters {
 
 class PrefixTree {
  public:
-  // How far a sequence's full pages have been followed: insert goes on from there. Belongs to one sequence; a copy is
-  // as good as the original. It stays right when what it points to is evicted: then insert starts again at the root.
-  // A cursor from before a clear() inserts nothing: those pages belong to other weights.
+  // How far a sequence's full pages have been followed: insert goes on from there. Belongs to one
+  // sequence; a copy is as good as the original. It stays right when what it points to is evicted:
+  // then insert starts again at the root. A cursor from before a clear() inserts nothing: those
+  // pages belong to other weights.
   struct Cursor {
     int32_t page = -1;        // the node of the last full page; -1: the root
     uint32_t generation = 0;  // of that node
@@ -61,26 +66,29 @@ class PrefixTree {
     Cursor cursor;
   };
 
-  // An empty tree over the pages of `pool`, page_size tokens each. With a tier, each evicted page is offered to it.
+  // An empty tree over the pages of `pool`, page_size tokens each. With a tier, each evicted page
+  // is offered to it.
   PrefixTree(PagePool& pool, int64_t page_size, PageTier* tier = nullptr);
   PrefixTree(const PrefixTree&) = delete;
   PrefixTree& operator=(const PrefixTree&) = delete;
   ~PrefixTree() { clear(); }
 
-  // Finds the longest cached prefix of tokens[0, most), of any length, and appends its full pages to `pages` (room is
-  // the caller's: at most most / page_size pages). The caller owns one new reference on each appended page and one on
-  // partial_page, so that none can be evicted: it releases the former when its sequence ends and the latter when it has
-  // copied it; both at once where the sequence is not admitted after all.
+  // Finds the longest cached prefix of tokens[0, most), of any length, and appends its full pages
+  // to `pages` (room is the caller's: at most most / page_size pages). The caller owns one new
+  // reference on each appended page and one on partial_page, so that none can be evicted: it
+  // releases the former when its sequence ends and the latter when it has copied it; both at once
+  // where the sequence is not admitted after all.
   // Cost: a hash of each full page; then one pass over the children of the last full node.
   Match match(std::span<const int32_t> tokens, int64_t most, std::vector<int32_t>& pages);
 
   // A cursor at the root, for a sequence that was not matched.
   Cursor start() const { return {.page = -1, .generation = 0, .depth = 0, .epoch = epoch_}; }
 
-  // Makes tokens[0, n) findable, whose keys and values lie in `pages` (page i: positions [i * page_size, ...); pages
-  // beyond n are ignored). To be called again with the same cursor as the sequence grows; what was inserted of a page
-  // may never change. The caller must hold its reference on each page. Where the tree has an equal page that one stays
-  // and nothing refers to the caller's; a node of pages[i] that holds fewer tokens grows in place.
+  // Makes tokens[0, n) findable, whose keys and values lie in `pages` (page i: positions [i *
+  // page_size, ...); pages beyond n are ignored). To be called again with the same cursor as the
+  // sequence grows; what was inserted of a page may never change. The caller must hold its
+  // reference on each page. Where the tree has an equal page that one stays and nothing refers to
+  // the caller's; a node of pages[i] that holds fewer tokens grows in place.
   // Cost: for a sequence that grows, a pass over what is new, and O(log nodes).
   void insert(std::span<const int32_t> tokens, std::span<const int32_t> pages, Cursor& cursor);
   void insert(std::span<const int32_t> tokens, std::span<const int32_t> pages) {
@@ -88,15 +96,18 @@ class PrefixTree {
     insert(tokens, pages, cursor);
   }
 
-  // Frees up to `wanted` pages that nothing refers to but the tree: leaves, the least recently used first; a node whose
-  // last child goes is a leaf. Returns the number freed; fewer than wanted only when nothing is left to free.
-  // Cost: O(log nodes) for each page freed and for each leaf passed over because it is in use (at most one a sequence).
+  // Frees up to `wanted` pages that nothing refers to but the tree: leaves, the least recently used
+  // first; a node whose last child goes is a leaf. Returns the number freed; fewer than wanted only
+  // when nothing is left to free.
+  // Cost: O(log nodes) for each page freed and for each leaf passed over because it is in use (at
+  // most one a sequence).
   int64_t evict(int64_t wanted);
 
   // How many pages evict could free now. Exact: nodes without a reference on themselves or below. O(nodes).
   int64_t evictable_pages();
 
-  // Drops all nodes: their pages are free when nothing else refers to them. For new weights. The tier is not asked.
+  // Drops all nodes: their pages are free when nothing else refers to them. For new weights. The
+  // tier is not asked.
   void clear();
 
   int64_t nodes() const { return nodes_count_; }

@@ -29,7 +29,8 @@ struct Running {
   int64_t weights;  // clears before it began
 };
 
-// An engine without a model: sequences match, copy, grow, insert, end and are evicted at random, beside the naive tree.
+// An engine without a model: sequences match, copy, grow, insert and end at random and pages are
+// evicted, beside the naive tree.
 // The "keys and values" of a position are a function of the weights and all tokens up to it.
 class World {
  public:

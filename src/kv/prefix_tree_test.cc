@@ -230,7 +230,7 @@ TEST_F(PrefixTreeTest, TheLeastRecentlyUsedLeafIsEvictedFirstAndUsingALeafUsesIt
     return -1;
   };
   EXPECT_EQ(next(), c[0]);
-  // The path of `a` was used before `b` was; its inner page became a leaf as old as that use, not as its insertion.
+  // The path of `a` was used before `b` was; its inner page becomes a leaf as old as that use.
   const Pages d = leave({4, 4, 4, 4});
   EXPECT_EQ(next(), a[1]);
   EXPECT_EQ(next(), a[0]);
