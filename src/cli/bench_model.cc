@@ -5,14 +5,15 @@
 #include <vector>
 
 #include "cli/bench_measure.h"
+#include "cli/rates.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
 
 namespace invar {
 namespace {
 
-GenerateRequest request_of(const Session& session, int64_t prompt, int64_t output, uint64_t seed) {
-  GenerateRequest request;
+Request request_of(const Session& session, int64_t prompt, int64_t output, uint64_t seed) {
+  Request request;
   std::mt19937_64 random(seed);
   for (int64_t i = 0; i < prompt; ++i) {
     request.prompt.push_back(static_cast<int32_t>(random() % session.model.config.vocab_size));
@@ -52,9 +53,8 @@ void bench_prompt(const BenchContext& context, Session& session, int64_t tokens)
               .flop = tokens * (weight_bytes(model) - head) + head + attention_flop(model, 0, tokens),
               .tokens = static_cast<double>(tokens)},
              [&] {
-               // Another prompt each time, or the generator would know it already.
-               const GenerateRequest request = request_of(session, tokens, 1, ++seed);
-               const auto results = session.generator->run({&request, 1});
+               // Another prompt each time, or the cache would know it already.
+               const auto results = session.engine->run({request_of(session, tokens, 1, ++seed)});
                INVAR_CHECK(results.ok(), "{}", results.message());
              });
 }
@@ -63,7 +63,6 @@ void bench_prompt(const BenchContext& context, Session& session, int64_t tokens)
 void bench_tokens(const BenchContext& context, Session& session, int64_t batch) {
   constexpr int64_t kPrompt = 8, kOutput = 128;
   const double rows = static_cast<double>(batch);
-  std::vector<GenerateRequest> requests;
   uint64_t seed = 0;
   bench_timed_line(context,
                    {.what = "decode",
@@ -72,13 +71,13 @@ void bench_tokens(const BenchContext& context, Session& session, int64_t batch) 
                     .bytes = weight_bytes(session.model),
                     .tokens = rows},
                    [&] {
-                     requests.clear();
+                     std::vector<Request> requests;
                      for (int64_t i = 0; i < batch; ++i)
                        requests.push_back(request_of(session, kPrompt, kOutput, ++seed));
-                     const auto results = session.generator->run(requests);
+                     Rates rates;
+                     const auto results = run_timed(session, std::move(requests), rates);
                      INVAR_CHECK(results.ok(), "{}", results.message());
-                     const GenerateStats& stats = session.generator->stats();
-                     return stats.decode_s * rows / static_cast<double>(stats.decode_tokens);
+                     return rates.decode_s * rows / static_cast<double>(rates.decode_tokens);
                    });
 }
 

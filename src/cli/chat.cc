@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <limits>
 
+#include "cli/rates.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
-#include "cli/text_stream.h"
 #include "io/atomic_file.h"
 
 namespace invar {
@@ -194,7 +194,7 @@ class Chat {
   bool answer() {
     auto ids = session_.encode_chat(messages_);
     if (!ids.ok()) return take_back(ids.message());
-    GenerateRequest request{.prompt = std::move(*ids), .sampling = sampling_, .sample = sample_};
+    Request request{.prompt = std::move(*ids), .sampling = sampling_, .first_sample = sample_};
     const int64_t room = session_.model.config.max_position - static_cast<int64_t>(request.prompt.size());
     if (room < 1) {
       return take_back(
@@ -204,22 +204,20 @@ class Chat {
     request.sampling.max_tokens = std::min(request.sampling.max_tokens, room);
 
     Interrupt interrupt;
-    TextStream stream(session_.tokenizer, sampling_.stop);
-    const auto show = [&](const std::string& piece) {
-      if (!put(piece)) session_.generator->abort();
+    request.on_token = [this](const TokenEvent& event) {
+      if (!put(event.text)) session_.engine->abort_all();
+      return true;
     };
-    auto results = session_.generator->run({&request, 1}, [&](std::size_t, int32_t token, float) {
-      show(stream.push(token));
-      return !stream.stopped();
-    });
+    Rates rates;
+    auto results = run_timed(session_, {std::move(request)}, rates);
     if (!results.ok()) return take_back(results.message());
-    show(stream.finish());
-    const GenerateResult& result = results->front();
+    const SampleResult& result = results->front().samples.front();
+    if (result.finish == FinishReason::kError) return take_back(result.message);
     if (result.finish == FinishReason::kAborted && result.tokens.empty())
       return take_back("stopped before the answer began");
-    show("\n");
-    messages_.push_back({{"role", "assistant"}, {"content", stream.text()}});
-    if (interactive_) print_rates(result);
+    (void)put("\n");
+    messages_.push_back({{"role", "assistant"}, {"content", result.text}});
+    if (interactive_) print_rates(result, rates);
     return true;
   }
 
@@ -240,12 +238,12 @@ class Chat {
     if (interactive_) note(message);
   }
 
-  void print_rates(const GenerateResult& result) const {
-    const GenerateStats& stats = session_.generator->stats();
+  void print_rates(const SampleResult& result, const Rates& rates) const {
     std::string line = fmt::format("{} tokens", result.tokens.size());
-    if (stats.decode_tokens > 0)
-      line += fmt::format(", {:.0f} tokens/s", stats.decode_tokens / std::max(stats.decode_s, 1e-9));
-    line += fmt::format("; read {} new and {} known tokens", stats.prompt_tokens, stats.reused_tokens);
+    if (rates.decode_tokens > 0)
+      line += fmt::format(", {:.0f} tokens/s",
+                          static_cast<double>(rates.decode_tokens) / std::max(rates.decode_s, 1e-9));
+    line += fmt::format("; read {} new and {} known tokens", rates.prompt_tokens, rates.cached_tokens);
     if (result.finish == FinishReason::kLength) line += "; cut at --max-tokens or the context's end";
     if (result.finish == FinishReason::kAborted) line += "; stopped";
     note(fmt::format("[{}]", line));

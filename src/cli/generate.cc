@@ -7,20 +7,13 @@
 #include <cstring>
 #include <limits>
 
+#include "cli/rates.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
-#include "cli/text_stream.h"
 #include "numerics/version.h"
 
 namespace invar {
 namespace {
-
-// One sample that is asked for, and the text it has so far.
-struct Sample {
-  std::size_t prompt;  // which prompt it answers
-  int64_t index;       // which of its n samples
-  TextStream stream;
-};
 
 Result<std::string> read_all(const std::string& path) {
   const bool is_stdin = path == "-";
@@ -68,6 +61,7 @@ const char* finish_name(FinishReason reason) {
     case FinishReason::kStop: return "stop";
     case FinishReason::kLength: return "length";
     case FinishReason::kAborted: return "aborted";
+    case FinishReason::kError: return "error";
   }
   return "?";
 }
@@ -87,21 +81,23 @@ class Generate {
   int run(const std::vector<std::string>& prompts) {
     for (std::size_t i = 0; i < prompts.size(); ++i) {
       auto ids = encode(prompts[i]);
-      const Status status = ids.ok() ? check_length(*ids, prompts.size()) : std::move(ids).take_error();
+      const Status status = ids.ok() ? check_length(*ids) : std::move(ids).take_error();
       if (!status.ok()) return fail(fmt::format("prompt {}: {}", i, status.message()));
-      add_samples(i, *ids);
+      add_request(std::move(*ids));
     }
     Interrupt interrupt;
-    const auto on_token = [&](std::size_t i, int32_t token, float) { return take(i, token); };
-    auto results = session_.generator->run(requests_, on_token);
+    auto results = run_timed(session_, requests_, rates_);
     if (!results.ok()) return fail(results.message());
-    finish(*results);
+    const Status status = finish(*results);
+    if (!status.ok()) return fail(status.message());
     return Interrupt::raised() ? 130 : 0;
   }
 
  private:
   // Text goes out as it comes only when there is one sample; more would interleave.
-  bool streams() const { return command_.stream && !command_.json && samples_.size() == 1; }
+  bool streams() const {
+    return command_.stream && !command_.json && requests_.size() == 1 && sampling_.n == 1;
+  }
 
   Result<std::vector<int32_t>> encode(const std::string& prompt) const {
     if (!command_.chat_template) return session_.tokenizer.encode(prompt);
@@ -111,74 +107,60 @@ class Generate {
     return session_.encode_chat(messages);
   }
 
-  Status check_length(const std::vector<int32_t>& ids, std::size_t prompts) const {
+  Status check_length(const std::vector<int32_t>& ids) const {
     const int64_t tokens = static_cast<int64_t>(ids.size());
     const int64_t context = session_.model.config.max_position;
     if (tokens == 0) return error("expected text, found nothing that is a token");
     if (tokens >= context)
       return error("found {} tokens; this model's context is {}, the answer included", tokens, context);
-    // Each sample holds a copy of its prompt.
-    constexpr int64_t kTokensMax = int64_t{1} << 26;
-    const int64_t samples = sampling_.n * static_cast<int64_t>(prompts);
-    if (tokens * samples > kTokensMax)
-      return error(
-          "{} samples of {} prompt tokens are more than one run holds ({} tokens in all); ask for fewer",
-          samples, tokens, kTokensMax);
     return Ok{};
   }
 
-  void add_samples(std::size_t prompt, const std::vector<int32_t>& ids) {
-    for (int64_t i = 0; i < sampling_.n; ++i) {
-      GenerateRequest request{.prompt = ids, .sampling = sampling_, .sample = static_cast<uint64_t>(i)};
-      request.prompt_log_probs = command_.prompt_log_probs && (i == 0 || command_.json);
-      // As many tokens as the context has room for, where --max-tokens asks for more than that.
-      const int64_t room = session_.model.config.max_position - static_cast<int64_t>(ids.size());
-      request.sampling.max_tokens = std::min(request.sampling.max_tokens, room);
-      request.sampling.min_tokens = std::min(request.sampling.min_tokens, room);
-      requests_.push_back(std::move(request));
-      samples_.push_back({.prompt = prompt, .index = i, .stream = {session_.tokenizer, sampling_.stop}});
-    }
+  void add_request(std::vector<int32_t> ids) {
+    Request request{.prompt = std::move(ids), .sampling = sampling_};
+    request.prompt_log_probs = command_.prompt_log_probs;
+    // As many tokens as the context has room for, where --max-tokens asks for more than that.
+    const int64_t room = session_.model.config.max_position - static_cast<int64_t>(request.prompt.size());
+    request.sampling.max_tokens = std::min(request.sampling.max_tokens, room);
+    request.sampling.min_tokens = std::min(request.sampling.min_tokens, room);
+    request.on_token = [this](const TokenEvent& event) {
+      // Nobody reads any more: the end of the program says so.
+      if (streams() && !event.text.empty() && !put(event.text)) session_.engine->abort_all();
+      return true;
+    };
+    requests_.push_back(std::move(request));
   }
 
-  bool take(std::size_t i, int32_t token) {
-    Sample& sample = samples_[i];
-    show(sample.stream.push(token));
-    return !sample.stream.stopped();
-  }
-
-  void show(const std::string& piece) {
-    if (!streams() || piece.empty()) return;
-    // Nobody reads any more: the end of the program says so.
-    if (!put(piece)) session_.generator->abort();
-  }
-
-  void finish(const std::vector<GenerateResult>& results) {
-    for (Sample& sample : samples_) show(sample.stream.finish());
+  // The first error of a sample; the others have been printed.
+  Status finish(const std::vector<RequestResult>& results) {
+    Status status = Ok{};
     for (std::size_t i = 0; i < results.size(); ++i) {
-      if (command_.json) {
-        print_json(samples_[i], requests_[i], results[i]);
-      } else {
-        print_text(samples_[i], results[i]);
+      for (std::size_t j = 0; j < results[i].samples.size(); ++j) {
+        const SampleResult& sample = results[i].samples[j];
+        if (sample.finish == FinishReason::kError) {
+          if (status.ok()) status = error("prompt {}, sample {}: {}", i, j, sample.message);
+        } else if (command_.json) {
+          print_json(i, j, results[i]);
+        } else {
+          const bool last = i + 1 == results.size() && j + 1 == results[i].samples.size();
+          print_text(i, j, results[i], last);
+        }
       }
     }
-    if (put("")) print_rates(results);
+    if (put("") && status.ok()) print_rates(results);
+    return status;
   }
 
-  void print_text(const Sample& sample, const GenerateResult& result) const {
-    const std::string& text = sample.stream.text();
-    if (samples_.size() > 1)
-      fmt::print("[prompt {}, sample {}, {}]\n", sample.prompt, sample.index, finish_name(result.finish));
-    if (!streams()) fmt::print("{}", text);
-    if (text.empty() || text.back() != '\n') fmt::print("\n");
-    if (!result.prompt_log_probs.empty()) {
-      print_log_probs("prompt", requests_[sample_number(sample)].prompt, 1, result.prompt_log_probs);
-    }
-    if (command_.log_probs) print_log_probs("output", result.tokens, 0, result.log_probs);
-    if (samples_.size() > 1 && sample_number(sample) + 1 < samples_.size()) fmt::print("\n");
-  }
-
-  std::size_t sample_number(const Sample& sample) const {
-    return static_cast<std::size_t>(&sample - samples_.data());
+  void print_text(std::size_t prompt, std::size_t number, const RequestResult& result, bool last) const {
+    const SampleResult& sample = result.samples[number];
+    const bool several = requests_.size() > 1 || sampling_.n > 1;
+    if (several) fmt::print("[prompt {}, sample {}, {}]\n", prompt, number, finish_name(sample.finish));
+    if (!streams()) fmt::print("{}", sample.text);
+    if (sample.text.empty() || sample.text.back() != '\n') fmt::print("\n");
+    if (number == 0 && !result.prompt_log_probs.empty())
+      print_log_probs("prompt", requests_[prompt].prompt, 1, result.prompt_log_probs);
+    if (command_.log_probs) print_log_probs("output", sample.tokens, 0, sample.log_probs);
+    if (several && !last) fmt::print("\n");
   }
 
   void print_log_probs(const char* what, const std::vector<int32_t>& tokens, std::size_t first,
@@ -191,31 +173,31 @@ class Generate {
     }
   }
 
-  void print_json(const Sample& sample, const GenerateRequest& request, const GenerateResult& result) const {
-    nlohmann::ordered_json line = {{"prompt", sample.prompt},
-                                   {"sample", sample.index},
-                                   {"seed", request.sampling.seed},
-                                   {"text", sample.stream.text()},
-                                   {"finish_reason", finish_name(result.finish)},
-                                   {"prompt_tokens", request.prompt.size()},
-                                   {"tokens", result.tokens},
+  void print_json(std::size_t prompt, std::size_t number, const RequestResult& result) const {
+    const SampleResult& sample = result.samples[number];
+    nlohmann::ordered_json line = {{"prompt", prompt},
+                                   {"sample", number},
+                                   {"seed", sampling_.seed},
+                                   {"text", sample.text},
+                                   {"finish_reason", finish_name(sample.finish)},
+                                   {"prompt_tokens", result.prompt_tokens},
+                                   {"tokens", sample.tokens},
                                    {"numerics_version", kNumericsVersion},
-                                   {"profile", profile_name(session_.queue->profile())}};
-    if (command_.log_probs) line["log_probs"] = exact_list(result.log_probs);
+                                   {"profile", profile_name(session_.queue->profile())},
+                                   {"fingerprint", session_.executor->weights().fingerprint}};
+    if (command_.log_probs) line["log_probs"] = exact_list(sample.log_probs);
     if (command_.prompt_log_probs) line["prompt_log_probs"] = exact_list(result.prompt_log_probs);
     fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   }
 
   // "[37 prompt tokens, 120 tokens/s; 8 output tokens, 45.2 tokens/s; loaded in 0.31 s; fma32, avx512, 2 threads]"
-  void print_rates(const std::vector<GenerateResult>& results) const {
-    const GenerateStats& stats = session_.generator->stats();
-    std::string line = fmt::format("{} prompt tokens, {:.0f} tokens/s; {} output tokens", stats.prompt_tokens,
-                                   stats.prompt_tokens / std::max(stats.prompt_s, 1e-9), stats.output_tokens);
-    if (stats.decode_tokens > 0)
-      line += fmt::format(", {:.1f} tokens/s", stats.decode_tokens / std::max(stats.decode_s, 1e-9));
-    if (results.size() == 1 && results[0].finish != FinishReason::kStop)
-      line += results[0].finish == FinishReason::kLength ? "; cut at --max-tokens or the context's end"
-                                                         : "; interrupted";
+  void print_rates(const std::vector<RequestResult>& results) const {
+    std::string line = rates_.describe();
+    if (results.size() == 1 && results[0].samples.size() == 1 &&
+        results[0].samples[0].finish != FinishReason::kStop)
+      line += results[0].samples[0].finish == FinishReason::kLength
+                  ? "; cut at --max-tokens or the context's end"
+                  : "; interrupted";
     note(fmt::format("[{}; loaded in {:.2f} s; {}, {}, {} threads]", line, session_.load_s,
                      profile_name(session_.queue->profile()), tier_name(session_.queue->tier()),
                      session_.pool->threads()));
@@ -224,8 +206,8 @@ class Generate {
   const GenerateCommand& command_;
   const SamplingParams& sampling_;
   Session& session_;
-  std::vector<GenerateRequest> requests_;
-  std::vector<Sample> samples_;
+  std::vector<Request> requests_;
+  Rates rates_;
 };
 
 }  // namespace

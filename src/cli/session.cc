@@ -91,16 +91,18 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
                                                    .model = std::move(model)});
   session->pool = std::make_unique<ThreadPool>(threads);
   session->queue = std::make_unique<Queue>(*session->pool, profile, tier);
-  GenerateOptions generate{.step_rows = options.step_rows,
-                           .batch_max = options.batch_max,
-                           .page_size = options.page_size,
-                           .kv_bytes_max = options.kv_mib << 20,
-                           .interrupted = Interrupt::raised};
-  for (int64_t id : session->model.config.eos_ids) generate.eos_ids.push_back(static_cast<int32_t>(id));
-  if (generate.eos_ids.empty() && session->tokenizer.eos_id()) {
-    generate.eos_ids.push_back(*session->tokenizer.eos_id());
-  }
-  session->generator = std::make_unique<Generator>(session->model, *session->queue, std::move(generate));
+  INVAR_TRY(session->executor, ModelExecutor::create(session->model, *session->queue,
+                                                     {.rows_max = options.step_rows + options.batch_max,
+                                                      .page_size = options.page_size,
+                                                      .kv_bytes = options.kv_mib << 20,
+                                                      .running = options.batch_max},
+                                                     ""));
+  EngineOptions engine{
+      .prefill_rows = options.step_rows, .max_running = options.batch_max, .tokenizer = &session->tokenizer};
+  for (int64_t id : session->model.config.eos_ids) engine.eos_ids.push_back(static_cast<int32_t>(id));
+  if (engine.eos_ids.empty() && session->tokenizer.eos_id())
+    engine.eos_ids.push_back(*session->tokenizer.eos_id());
+  INVAR_TRY(session->engine, Engine::create(*session->executor, *session->queue, std::move(engine)));
   session->load_s = monotonic_seconds() - begin_s;
   return session;
 }

@@ -1,4 +1,4 @@
-// Session: a model opened for running: weights, tokenizer, chat template, threads and generator.
+// Session: a model opened for running: weights, tokenizer, chat template, threads and engine.
 #pragma once
 
 #include <memory>
@@ -6,7 +6,8 @@
 #include <string>
 
 #include "cli/commands.h"
-#include "engine/generator.h"
+#include "engine/engine.h"
+#include "engine/model_executor.h"
 #include "model/weights.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -20,7 +21,8 @@ struct Session {
   DecoderModel model;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Queue> queue;
-  std::unique_ptr<Generator> generator;
+  std::unique_ptr<ModelExecutor> executor;
+  std::unique_ptr<Engine> engine;
   double load_s = 0;
 
   // What the chat template makes of a conversation that the model is to answer, as token ids. `messages` is a list of

@@ -23,6 +23,7 @@ std::string StopStrings::push(std::string_view piece) {
   }
   if (end != std::string::npos) {
     stopped_ = true;
+    matched_ = held_.substr(begin, end - begin);
     std::string shown = held_.substr(0, begin);
     held_.clear();
     return shown;

@@ -18,10 +18,12 @@ class StopStrings {
   // The stream ended without a stop: what was held back.
   std::string flush();
   bool stopped() const { return stopped_; }
+  const std::string& matched() const { return matched_; }  // the stop string that was met; "" before
 
  private:
   std::vector<std::string> stops_;
   std::string held_;
+  std::string matched_;
   bool stopped_ = false;
 };
 

@@ -59,7 +59,7 @@ Status validate_penalties(const SamplingParams& p) {
 
 Status validate_lengths_and_stops(const SamplingParams& p, int64_t vocab) {
   if (p.n < 1 || p.n > kSamplesMax) return error("n: expected 1 to {} samples, found {}", kSamplesMax, p.n);
-  if (p.max_tokens < 1) return error("max_tokens: expected at least 1, found {}", p.max_tokens);
+  if (p.max_tokens < 0) return error("max_tokens: expected at least 0, found {}", p.max_tokens);
   if (p.min_tokens < 0 || p.min_tokens > p.max_tokens)
     return error("min_tokens: expected 0 to max_tokens = {}, found {}", p.max_tokens, p.min_tokens);
   for (const std::string& s : p.stop)

@@ -23,7 +23,7 @@ struct SamplingParams {
   std::vector<TokenBias> logit_bias;  // each in [-100, 100], each token once
   uint64_t seed = 0;
   int64_t n = 1;                        // samples of the prompt, 1 .. 65536
-  int64_t max_tokens = 16;              // generated at most, >= 1
+  int64_t max_tokens = 16;              // generated at most, >= 0; 0 only scores the prompt
   int64_t min_tokens = 0;               // no end of sequence and no stop before these, <= max_tokens
   std::vector<std::string> stop;        // generation ends before the first of these; none empty
   std::vector<int32_t> stop_token_ids;  // or at one of these

@@ -63,7 +63,7 @@ TEST(SamplingParams, EveryParameterOutsideItsRangeIsNamedWithWhatWasExpectedAndF
        "logit_bias: expected each token once, found token 5 twice"},
       {{.n = 0}, "n: expected 1 to 65536 samples, found 0"},
       {{.n = 65537}, "n:"},
-      {{.max_tokens = 0}, "max_tokens:"},
+      {{.max_tokens = -1}, "max_tokens:"},
       {{.max_tokens = 4, .min_tokens = 5}, "min_tokens: expected 0 to max_tokens = 4, found 5"},
       {{.min_tokens = -1}, "min_tokens:"},
       {{.stop = {"x", ""}}, "stop:"},

@@ -15,11 +15,12 @@ void shuffle(std::vector<std::size_t>& order, uint64_t seed) {
 
 std::string difference(const char* what, std::size_t request, const std::vector<float>& a,
                        const std::vector<float>& b) {
-  if (a.size() != b.size()) return fmt::format("request {}: {} {}s against {}", request, a.size(), what, b.size());
+  if (a.size() != b.size())
+    return fmt::format("request {}: {} {}s against {}", request, a.size(), what, b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i]))
-      return fmt::format("request {}, {} {}: {:08x} against {:08x}", request, what, i, std::bit_cast<uint32_t>(a[i]),
-                         std::bit_cast<uint32_t>(b[i]));
+      return fmt::format("request {}, {} {}: {:08x} against {:08x}", request, what, i,
+                         std::bit_cast<uint32_t>(a[i]), std::bit_cast<uint32_t>(b[i]));
   }
   return {};
 }
@@ -27,22 +28,30 @@ std::string difference(const char* what, std::size_t request, const std::vector<
 }  // namespace
 
 std::string describe(const Setting& s) {
-  return fmt::format("tier {}, threads {}, chunk {}, page {}, batch {}, order {}", tier_name(s.tier), s.threads,
-                     s.step_rows, s.page_size, s.batch_max, s.order);
+  return fmt::format("tier {}, threads {}, chunk {}, page {}, batch {}, order {}", tier_name(s.tier),
+                     s.threads, s.step_rows, s.page_size, s.batch_max, s.order);
 }
 
-Outcome run(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
+Outcome run(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
             const Setting& setting) {
   ThreadPool pool(setting.threads);
   Queue queue(pool, profile, setting.tier);
-  Generator generator(model, queue,
-                      {.step_rows = setting.step_rows, .batch_max = setting.batch_max, .page_size = setting.page_size});
+  auto executor = ModelExecutor::create(model, queue,
+                                        {.rows_max = setting.step_rows + setting.batch_max,
+                                         .page_size = setting.page_size,
+                                         .kv_bytes = int64_t{1} << 30,
+                                         .running = setting.batch_max},
+                                        "");
+  INVAR_CHECK(executor.ok(), "{}", executor.message());
+  auto engine = Engine::create(**executor, queue,
+                               {.prefill_rows = setting.step_rows, .max_running = setting.batch_max});
+  INVAR_CHECK(engine.ok(), "{}", engine.message());
   std::vector<std::size_t> order(requests.size());
   std::iota(order.begin(), order.end(), 0);
   if (setting.order != 0) shuffle(order, setting.order);
-  std::vector<GenerateRequest> ordered;
+  std::vector<Request> ordered;
   for (std::size_t i : order) ordered.push_back(requests[i]);
-  auto results = generator.run(ordered);
+  auto results = (*engine)->run(std::move(ordered));
   INVAR_CHECK(results.ok(), "{}", results.message());
   Outcome outcome;
   outcome.results.resize(requests.size());
@@ -52,10 +61,11 @@ Outcome run(const DecoderModel& model, Profile profile, const std::vector<Genera
 
 std::string first_difference(const Outcome& expected, const Outcome& found) {
   for (std::size_t i = 0; i < expected.results.size(); ++i) {
-    const GenerateResult& a = expected.results[i];
-    const GenerateResult& b = found.results[i];
-    const std::string prompt = difference("prompt log-prob", i, a.prompt_log_probs, b.prompt_log_probs);
+    const std::string prompt = difference("prompt log-prob", i, expected.results[i].prompt_log_probs,
+                                          found.results[i].prompt_log_probs);
     if (!prompt.empty()) return prompt;
+    const SampleResult& a = expected.results[i].samples.front();
+    const SampleResult& b = found.results[i].samples.front();
     const std::string output = difference("log-prob", i, a.log_probs, b.log_probs);
     if (!output.empty()) return output;
     if (a.tokens != b.tokens) return fmt::format("request {}: other tokens with equal log-probs", i);
@@ -66,7 +76,7 @@ std::string first_difference(const Outcome& expected, const Outcome& found) {
 namespace {
 
 // Puts axis after axis of `failing` back to `base` while a difference stays; returns the names of those left.
-std::string axes_of(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
+std::string axes_of(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
                     const Setting& base, const Outcome& expected, Setting& failing) {
   std::string axes;
   const auto reduce = [&](const char* name, auto member) {
@@ -90,11 +100,12 @@ std::string axes_of(const DecoderModel& model, Profile profile, const std::vecto
 
 }  // namespace
 
-std::string name_axes(const DecoderModel& model, Profile profile, const std::vector<GenerateRequest>& requests,
+std::string name_axes(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
                       const Setting& base, const Outcome& expected, const Setting& failing) {
   Setting smallest = failing;
-  std::string named = fmt::format("axis: {}; smallest failing setting: {}",
-                                  axes_of(model, profile, requests, base, expected, smallest), describe(smallest));
+  std::string named =
+      fmt::format("axis: {}; smallest failing setting: {}",
+                  axes_of(model, profile, requests, base, expected, smallest), describe(smallest));
   if (failing.tier == base.tier) return named;
   Setting tier_base = base;
   tier_base.tier = failing.tier;
@@ -103,14 +114,15 @@ std::string name_axes(const DecoderModel& model, Profile profile, const std::vec
   if (first_difference(of_tier, run(model, profile, requests, failing)).empty())
     return named + "\nwithin the tier: no axis, all of it differs from ref";
   return named + fmt::format("\nwithin the tier: axis: {}; smallest failing setting: {}",
-                             axes_of(model, profile, requests, tier_base, of_tier, smallest), describe(smallest));
+                             axes_of(model, profile, requests, tier_base, of_tier, smallest),
+                             describe(smallest));
 }
 
-std::vector<GenerateRequest> mixed_requests(int64_t vocab, uint64_t seed) {
+std::vector<Request> mixed_requests(int64_t vocab, uint64_t seed) {
   std::mt19937_64 random(seed);
-  std::vector<GenerateRequest> requests;
+  std::vector<Request> requests;
   for (int64_t length : {1, 2, 15, 16, 17, 60, 128, 129, 300}) {
-    GenerateRequest request;
+    Request request;
     for (int64_t i = 0; i < length; ++i) request.prompt.push_back(static_cast<int32_t>(random() % vocab));
     request.sampling.seed = random();
     request.prompt_log_probs = true;

@@ -16,8 +16,8 @@ constexpr int kCombinations = 24;
 uint64_t run_seed() {
   const char* given = std::getenv("INVAR_SEED");
   const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  std::printf("seed %llu; INVAR_SEED=%llu runs the same combinations again\n", static_cast<unsigned long long>(seed),
-              static_cast<unsigned long long>(seed));
+  std::printf("seed %llu; INVAR_SEED=%llu runs the same combinations again\n",
+              static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed));
   return seed;
 }
 
@@ -67,7 +67,8 @@ INSTANTIATE_TEST_SUITE_P(Models, Matrix,
                          testing::Combine(testing::Values("llama", "qwen2", "qwen3"),
                                           testing::Values(Profile::kFma32, Profile::kTc16)),
                          [](const auto& info) {
-                           return fmt::format("{}_{}", std::get<0>(info.param), profile_name(std::get<1>(info.param)));
+                           return fmt::format("{}_{}", std::get<0>(info.param),
+                                              profile_name(std::get<1>(info.param)));
                          });
 
 }  // namespace

@@ -11,7 +11,8 @@
 #include <map>
 #include <numeric>
 
-#include "engine/generator.h"
+#include "engine/model_executor.h"
+#include "engine/engine.h"
 #include "io/hash.h"
 #include "io/json.h"
 #include "kernel_bits.h"
@@ -28,11 +29,11 @@ constexpr const char* kHowToChange =
 constexpr const char* kModels[] = {"llama", "llama3-rope", "qwen2", "qwen3", "qwen3-yarn"};
 
 // Prompts of 3, 40, 130 and 280 tokens, greedy and sampled with each filter; from integers alone.
-std::vector<GenerateRequest> fixed_requests(int64_t vocab) {
-  std::vector<GenerateRequest> requests;
+std::vector<Request> fixed_requests(int64_t vocab) {
+  std::vector<Request> requests;
   for (int64_t length : {3, 40, 130, 280}) {
     const auto index = static_cast<int64_t>(requests.size());
-    GenerateRequest request;
+    Request request;
     for (int64_t i = 0; i < length; ++i)
       request.prompt.push_back(static_cast<int32_t>((i * i + 31 * i + index) % vocab));
     request.prompt_log_probs = true;
@@ -65,13 +66,16 @@ void add_model(const std::string& name, Queue& queue, const std::string& place, 
   Sha256 logits;
   add(logits, logits_of_rows(model, queue, prompt, rows));
 
-  Generator generator(model, queue, {.step_rows = 256, .batch_max = 4, .page_size = 64});
-  const auto results = generator.run(requests);
+  auto executor = ModelExecutor::create(model, queue, {.kv_bytes = int64_t{1} << 28}, "");
+  INVAR_CHECK(executor.ok(), "{}", executor.message());
+  auto engine = Engine::create(**executor, queue, {.prefill_rows = 256, .max_running = 4});
+  INVAR_CHECK(engine.ok(), "{}", engine.message());
+  const auto results = (*engine)->run(requests);
   INVAR_CHECK(results.ok(), "{}", results.message());
   Sha256 generated;
-  for (const GenerateResult& result : *results) {
-    add(generated, result.tokens);
-    add(generated, result.log_probs);
+  for (const RequestResult& result : *results) {
+    add(generated, result.samples.front().tokens);
+    add(generated, result.samples.front().log_probs);
     add(generated, result.prompt_log_probs);
   }
   hashes[place + "/logits"] = hex(logits.digest());

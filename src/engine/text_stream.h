@@ -14,8 +14,12 @@ class TextStream {
   TextStream(const Tokenizer& tokenizer, std::vector<std::string> stops)
       : decoder_(tokenizer, {.skip_special_tokens = true}), stops_(std::move(stops)) {}
 
-  // The text that this token makes final; often empty. All of it is collected in text().
-  std::string push(int32_t token) { return take(stops_.push(decoder_.push(token))); }
+  // The text that this token makes final; often empty. All of it is collected in text(). Text of a token that may not
+  // end the sample (min_tokens) is not searched for stop strings.
+  std::string push(int32_t token, bool may_stop = true) {
+    std::string piece = decoder_.push(token);
+    return take(may_stop ? stops_.push(piece) : std::move(piece));
+  }
   // What was held back, when no stop string came.
   std::string finish() {
     std::string piece = stops_.push(decoder_.finish());
@@ -23,7 +27,9 @@ class TextStream {
   }
 
   bool stopped() const { return stops_.stopped(); }
+  const std::string& stop_string() const { return stops_.matched(); }
   const std::string& text() const { return text_; }
+  std::string take_text() { return std::move(text_); }
 
  private:
   std::string take(std::string piece) {

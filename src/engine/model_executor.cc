@@ -1,0 +1,65 @@
+#include "engine/model_executor.h"
+
+#include <algorithm>
+
+namespace invar {
+namespace {
+
+// Bounds the memory of logits, V floats a row, and fills the widest tile of linear().
+constexpr int64_t kLogitRows = 64;
+
+}  // namespace
+
+Result<std::unique_ptr<ModelExecutor>> ModelExecutor::create(const DecoderModel& model, Queue& queue,
+                                                             const Options& options,
+                                                             std::string fingerprint) {
+  const KvLayout layout = model.kv_layout(options.page_size);
+  KvMemory::Shape shape{.layers = static_cast<int64_t>(model.blocks.size()),
+                        .pages = 1,
+                        .page_elements = layout.page_elements()};
+  const int64_t pages_of_context = (model.config.max_position + options.page_size - 1) / options.page_size;
+  shape.pages = std::min(options.kv_bytes / shape.page_bytes(), options.running * pages_of_context);
+  if (shape.pages < 1)
+    return error(
+        "one page of the KV cache takes {} KiB, and the limit is {} KiB; raise it or take smaller pages",
+        shape.page_bytes() >> 10, options.kv_bytes >> 10);
+  INVAR_TRY(KvMemory memory, KvMemory::create(shape));
+  const Limits limits{.vocab = model.config.vocab_size,
+                      .context = model.config.max_position,
+                      .page_size = options.page_size,
+                      .pages = shape.pages,
+                      .rows_max = options.rows_max,
+                      .logits_max = kLogitRows};
+  return std::unique_ptr<ModelExecutor>(
+      new ModelExecutor(model, queue, limits, std::move(memory), layout, std::move(fingerprint)));
+}
+
+ModelExecutor::ModelExecutor(const DecoderModel& model, Queue& queue, const Limits& limits, KvMemory memory,
+                             KvLayout layout, std::string fingerprint)
+    : model_(model),
+      queue_(queue),
+      limits_(limits),
+      weights_{.version = 0, .fingerprint = std::move(fingerprint)},
+      memory_(std::move(memory)),
+      activations_(model.activation_shape(limits.rows_max)),
+      logits_(kLogitRows * limits.vocab),
+      gathered_(kLogitRows * model.config.hidden_size) {
+  for (int64_t layer = 0; layer < memory_.shape().layers; ++layer) {
+    views_.push_back({.k_pages = reinterpret_cast<bf16*>(memory_.keys(layer)),
+                      .v_pages = reinterpret_cast<bf16*>(memory_.values(layer)),
+                      .layout = layout});
+  }
+}
+
+void ModelExecutor::forward(const Batch& batch) {
+  invar::forward(queue_, model_, batch, views_, activations_);
+}
+
+std::span<float> ModelExecutor::logits(std::span<const int32_t> rows) {
+  INVAR_CHECK(static_cast<int64_t>(rows.size()) <= kLogitRows, "{} rows, room for {}", rows.size(),
+              kLogitRows);
+  invar::logits(queue_, model_, activations_, rows, gathered_.data(), logits_.data());
+  return {logits_.data(), rows.size() * static_cast<std::size_t>(limits_.vocab)};
+}
+
+}  // namespace invar
