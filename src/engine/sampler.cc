@@ -97,8 +97,8 @@ void Sampler::score(std::span<const Row> rows, const std::function<void(const Dr
   for (int64_t r = 0; r < count; ++r) {
     const Row& row = rows[static_cast<std::size_t>(r)];
     const Request& request = row.sequence->state->request;
-    // A prompt token is scored by the model itself; a drawn one by what it was drawn from. Greedy has no temperature: 1.
-    // no temperature: 1.
+    // A prompt token is scored by the model's own distribution; a drawn one by what it was drawn from. A greedy draw
+    // has no temperature: 1.
     const uint64_t sample = request.first_sample + static_cast<uint64_t>(row.sequence->sample);
     rules_.push_back(row.draws ? sample_rule(request.sampling, sample, row.position)
                                : SampleRule{.temperature = 0});
