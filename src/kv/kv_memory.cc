@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace invar {
@@ -32,7 +33,8 @@ Result<KvMemory> KvMemory::create(const Shape& shape) {
     return error(
         "no memory for a KV cache of {} pages, {} layers, {} elements a page and layer ({}); lower the cache "
         "limit",
-        shape.pages, shape.layers, shape.page_elements, std::strerror(too_large ? EOVERFLOW : errno));
+        shape.pages, shape.layers, shape.page_elements,
+        std::generic_category().message(too_large ? EOVERFLOW : errno));
   }
   return KvMemory(shape, stride, static_cast<std::size_t>(bytes), static_cast<uint16_t*>(data));
 }
