@@ -67,7 +67,7 @@ BANS = [
          lambda s: is_build_file(s) and s.path != "cmake/fp_flags.cmake",
          "floating-point and instruction-set flags live in cmake/fp_flags.cmake alone"),
     _ban("isa-by-name", r"__attribute__\s*\(\(\s*(__)?target\b|\[\[\s*gnu::target|#\s*pragma\s+GCC\s+target",
-         lambda s: s.is_cpp and not s.path.startswith("bench/"),
+         _cpp,
          "an instruction set comes from the file's name (*_avx2.cc, *_avx512.cc), not from an attribute"),
     _ban("float-atomic",
          r"\batomic(_ref)?\s*<\s*(float|double|long\s+double|bf16|half|__half|__nv_bfloat16)\b"
