@@ -1,7 +1,5 @@
 #include "kernels/attention.h"
 
-#include <cpuid.h>
-
 #include "base/check.h"
 #include "kernels/cpu/attention_tile.h"
 #include "kernels/cpu/kv_write.h"
@@ -34,18 +32,10 @@ void check_chunks(std::span<const SequenceChunk> chunks) {
   }
 }
 
-// Sapphire Rapids issues one vdpbf16ps of 512 bits in two cycles, half the FLOP of its two FMAs a cycle; Zen 4 and
-// Zen 5 issue twice the FLOP of their FMAs. The vendor decides, so that the choice is the same in every run.
-bool fma_is_faster() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx &&
-         ecx == signature_INTEL_ecx;
-}
-
 cpu::AttentionKernels kernels_of(Tier tier, Profile profile) {
-  static const bool fma = fma_is_faster();
   if (tier == Tier::kAvx2) return cpu::attention_avx2(profile);
-  return tier == Tier::kAvx512 || fma ? cpu::attention_avx512(profile) : cpu::attention_avx512bf16(profile);
+  return tier == Tier::kAvx512 || fma_beats_dpbf16() ? cpu::attention_avx512(profile)
+                                                     : cpu::attention_avx512bf16(profile);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "kernels/linear.h"
 
-#include <cpuid.h>
-
 #include <array>
 #include <cstring>
 
@@ -42,21 +40,12 @@ void pack_panel(const std::array<const bf16*, kPanel>& rows, int64_t k, bf16* ou
     for (int64_t n = 0; n < kPanel; ++n) out[(k / 2 * kPanel + n) * 2] = rows[n][k - 1];
 }
 
-// Whether two FMAs are a faster way to the bits of one vdpbf16ps. Intel (measured on Sapphire Rapids) issues a
-// vdpbf16ps of 512 bits every second cycle, half the FLOP of its FMAs; AMD (measured on Zen 4) twice the FLOP of its
-// FMAs. The vendor decides and not a measurement, so that the choice is the same in every run.
-bool fma_beats_dpbf16() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx &&
-         ecx == signature_INTEL_ecx;
-}
-
 LinearKernels kernels_of(const Queue& queue) {
   if (queue.profile() == Profile::kTc16)
     return queue.tier() == Tier::kAvx2 ? linear_tc16_avx2() : linear_tc16_avx512();
   if (queue.tier() == Tier::kAvx2) return linear_fma32_avx2();
-  static const bool fma = fma_beats_dpbf16();
-  return queue.tier() == Tier::kAvx512 || fma ? linear_fma32_avx512() : linear_fma32_avx512bf16();
+  return queue.tier() == Tier::kAvx512 || fma_beats_dpbf16() ? linear_fma32_avx512()
+                                                             : linear_fma32_avx512bf16();
 }
 
 void check(const LinearArgs& args) {

@@ -1,5 +1,7 @@
 #include "kernels/queue.h"
 
+#include <cpuid.h>
+
 #include <bit>
 
 #include "base/check.h"
@@ -128,6 +130,17 @@ Tier best_tier() {
   for (Tier tier : {Tier::kAvx512Bf16, Tier::kAvx512, Tier::kAvx2})
     if (tier_supported(tier)) return tier;
   return Tier::kRef;
+}
+
+// Intel issues a vdpbf16ps of 512 bits every second cycle: on Sapphire Rapids half the FLOP/s of its FMAs
+// (bench/results/invar-bench-sapphire-rapids.txt). AMD's Zen 4 is said to have twice the FLOP/s of its FMAs; not measured.
+bool fma_beats_dpbf16() {
+  static const bool intel = [] {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx &&
+           ecx == signature_INTEL_ecx;
+  }();
+  return intel;
 }
 
 Queue::Queue(ThreadPool& pool, Profile profile, Tier tier) : pool_(&pool), profile_(profile), tier_(tier) {
