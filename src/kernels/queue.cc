@@ -133,7 +133,7 @@ Tier best_tier() {
 }
 
 // Intel issues a vdpbf16ps of 512 bits every second cycle: on Sapphire Rapids half the FLOP/s of its FMAs
-// (bench/results/invar-bench-sapphire-rapids.txt). AMD's Zen 4 is said to have twice the FLOP/s of its FMAs; not measured.
+// (bench/results/invar-bench-sapphire-rapids.txt). AMD's Zen 4 is said to have twice: not measured.
 bool fma_beats_dpbf16() {
   static const bool intel = [] {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;

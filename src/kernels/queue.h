@@ -30,7 +30,7 @@ bool tier_supported(Tier tier);
 // The best tier of this machine.
 Tier best_tier();
 
-// Whether two FMAs are the faster way to the bits of one vdpbf16ps on this CPU: then the kernels of kAvx512Bf16 use them.
+// Whether two FMAs are the faster way to the bits of one vdpbf16ps here: then the kernels of kAvx512Bf16 use them.
 // The vendor decides and not a measurement, so that the choice is the same in every run.
 bool fma_beats_dpbf16();
 

@@ -1,16 +1,14 @@
 // NUM-P2 for attention by vdpbf16ps, which flushes by itself; include simd_avx512.h first.
 #pragma once
 
-#include "kernels/cpu/attention_body.h"
+#include "kernels/cpu/attention_pairs.h"
 
 namespace invar::cpu {
 namespace {
 
-struct DpDot {
-  using Query = int32_t;  // [D / 2, R] pairs of a microtile
+struct DpDot : PairDot<DpDot, int32_t, 1> {
+  // Queries: [D / 2, R] pairs of a microtile.
   static constexpr int64_t kQueryFloats = 8;
-  static constexpr int64_t kStep = 2;
-  static constexpr int kRowsMemoryBound = 4;  // so few rows wait for memory
   static constexpr int kRowsMax = 12;
   static constexpr int kRows[] = {1, 2, 3, 4, 6, 8, 12};
   static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 6 ? 4 : 2; }
@@ -30,10 +28,7 @@ struct DpDot {
   INVAR_SIMD static void chain(F32x16 (&acc)[R][P], const int32_t* a, const bf16* const (&w)[P],
                                const bf16* const (&ahead)[P], int64_t pairs) {
     for (int64_t k = 0; k < pairs; ++k) {
-      if constexpr (R <= kRowsMemoryBound)
-#pragma GCC unroll 8
-        for (int i = 0; i < P; ++i)
-          _mm_prefetch(reinterpret_cast<const char*>(ahead[i] + k * 32), _MM_HINT_T0);
+      DpDot::template prefetch<R>(ahead, k);
       I32x16 line[P];
 #pragma GCC unroll 8
       for (int i = 0; i < P; ++i) line[i] = load_i32(reinterpret_cast<const int32_t*>(w[i] + k * 32));
@@ -43,33 +38,6 @@ struct DpDot {
 #pragma GCC unroll 8
         for (int i = 0; i < P; ++i) acc[r][i] = dot(acc[r][i], line[i], pair);
       }
-    }
-  }
-
-  template <int R, int P>
-  INVAR_SIMD static void keys(F32x16 (&acc)[R][P], const int32_t* q, const bf16* const* k,
-                              const bf16* const* k_ahead, int64_t dim) {
-    const bf16 *w[P], *ahead[P];
-    for (int i = 0; i < P; ++i) w[i] = k[i], ahead[i] = k_ahead[i];
-    chain<R, P, 0>(acc, q, w, ahead, dim / 2);
-  }
-
-  // [begin, end) are even.
-  template <int R, int P>
-  INVAR_SIMD static void values(F32x16 (&acc)[R][P], const float* weights, const Block& block, int64_t panel,
-                                int64_t begin, int64_t end) {
-    while (begin < end) {
-      const int64_t group_end = (begin | 15) + 1;
-      const int64_t stop = end < group_end ? end : group_end;
-      const bf16 *w[P], *ahead[P];
-      for (int i = 0; i < P; ++i) {
-        const int64_t offset = (panel + i) * block.v_stride + begin % 16 * 16;
-        w[i] = block.v[begin / 16] + offset;
-        ahead[i] = block.v_ahead[begin / 16] + offset;
-      }
-      const int32_t* pairs = reinterpret_cast<const int32_t*>(weights) + begin / 2;
-      chain<R, P, kBlock>(acc, pairs, w, ahead, (stop - begin) / 2);
-      begin = stop;
     }
   }
 

@@ -4,16 +4,14 @@
 // for the rows of a microtile. The flush is MXCSR's.
 #pragma once
 
-#include "kernels/cpu/attention_body.h"
+#include "kernels/cpu/attention_pairs.h"
 
 namespace invar::cpu {
 namespace {
 
-struct P2Dot {
-  using Query = float;                         // [D, R] of a microtile
+struct P2Dot : PairDot<P2Dot, float, 2> {
+  // Queries: [D, R] of a microtile.
   static constexpr int64_t kQueryFloats = 16;  // a row and 16 dims
-  static constexpr int64_t kStep = 2;
-  static constexpr int kRowsMemoryBound = 4;  // so few rows wait for memory
 #ifdef __AVX512F__
   static constexpr int kRowsMax = 12;  // 24 of 32 registers accumulate
   static constexpr int kRows[] = {1, 2, 3, 4, 6, 8, 12};
@@ -47,10 +45,7 @@ struct P2Dot {
                                const bf16* const (&ahead)[P], int64_t pairs) {
     const I32x16 upper = 0xffff0000u;
     for (int64_t k = 0; k < pairs; ++k) {
-      if constexpr (R <= kRowsMemoryBound)
-#pragma GCC unroll 8
-        for (int i = 0; i < P; ++i)
-          _mm_prefetch(reinterpret_cast<const char*>(ahead[i] + k * 32), _MM_HINT_T0);
+      P2Dot::template prefetch<R>(ahead, k);
       const auto line = [&](int i) { return load_i32(reinterpret_cast<const int32_t*>(w[i] + k * 32)); };
       F32x16 odd[P], even[P];
 #pragma GCC unroll 8
@@ -69,32 +64,6 @@ struct P2Dot {
 #pragma GCC unroll 8
         for (int i = 0; i < P; ++i) acc[r][i] = fma(x, even[i], acc[r][i]);
       }
-    }
-  }
-
-  template <int R, int P>
-  INVAR_SIMD static void keys(F32x16 (&acc)[R][P], const float* q, const bf16* const* k,
-                              const bf16* const* k_ahead, int64_t dim) {
-    const bf16 *w[P], *ahead[P];
-    for (int i = 0; i < P; ++i) w[i] = k[i], ahead[i] = k_ahead[i];
-    chain<R, P, 0>(acc, q, w, ahead, dim / 2);
-  }
-
-  // [begin, end) are even.
-  template <int R, int P>
-  INVAR_SIMD static void values(F32x16 (&acc)[R][P], const float* weights, const Block& block, int64_t panel,
-                                int64_t begin, int64_t end) {
-    while (begin < end) {
-      const int64_t group_end = (begin | 15) + 1;
-      const int64_t stop = end < group_end ? end : group_end;
-      const bf16 *w[P], *ahead[P];
-      for (int i = 0; i < P; ++i) {
-        const int64_t offset = (panel + i) * block.v_stride + begin % 16 * 16;
-        w[i] = block.v[begin / 16] + offset;
-        ahead[i] = block.v_ahead[begin / 16] + offset;
-      }
-      chain<R, P, kBlock>(acc, weights + begin, w, ahead, (stop - begin) / 2);
-      begin = stop;
     }
   }
 

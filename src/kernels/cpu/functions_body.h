@@ -35,5 +35,12 @@ void bf16_array(cpu::FloatArray in, bf16* out) {
   if (const int64_t n = in.count - i; n > 0) store_bf16(out + i, load_f32(in.x + i, n), n);
 }
 
+constexpr cpu::FunctionKernels kFunctionKernels{.exp = exp_array,
+                                                .exp2p = exp2p_array,
+                                                .log = log_array,
+                                                .log1p = log1p_array,
+                                                .silu = silu_array,
+                                                .to_bf16 = bf16_array};
+
 }  // namespace
 }  // namespace invar

@@ -1,50 +1,12 @@
 // Tiers avx512 and avx512bf16 of linear(), profile tc16.
+#include "kernels/cpu/simd_avx512.h"
+
 #include "kernels/cpu/h16_avx512.h"
-#include "kernels/cpu/linear_dispatch.h"
+
+#include "kernels/cpu/linear_h16_body.h"
 
 namespace invar {
-namespace {
 
-void expand_row(const bf16* x, std::byte* out) { h16_expand_row_avx512(x, reinterpret_cast<H16Row*>(out)); }
-
-void expand_panel(const bf16* panel, int64_t k, std::byte* out) {
-  H16Weights* groups = reinterpret_cast<H16Weights*>(out);
-  for (int64_t g = 0; g < k / 16; ++g) h16_expand_weights_avx512(panel + g * 256, groups + g);
-}
-
-// Rows side by side, because a step waits for the one before it.
-struct H16Avx512 {
-  static constexpr int kRowsMax = 4;
-  static constexpr int panels(int) { return 1; }
-
-  template <int kRows, int kPanels>
-  [[gnu::noinline]] static void run(const LinearTileArgs& args) {
-    static_assert(kPanels == 1);
-    __m512 acc[kRows];
-    for (int r = 0; r < kRows; ++r)
-      acc[r] = args.first ? _mm512_setzero_ps() : _mm512_load_ps(args.acc + r * args.acc_stride);
-    const H16Row* row = reinterpret_cast<const H16Row*>(args.x);
-    const H16Weights* weights = reinterpret_cast<const H16Weights*>(args.weights);
-    for (int64_t g = 0; g < args.k / 16; ++g, row += kRows) {
-      for (int r = 0; r < kRows; ++r) acc[r] = h16_step_avx512(acc[r], row[r], weights[g]);
-    }
-    for (int r = 0; r < kRows; ++r) _mm512_store_ps(args.acc + r * args.acc_stride, acc[r]);
-  }
-};
-
-constexpr LinearTile kTile = {
-    .rows_max = H16Avx512::kRowsMax,
-    .panels_max = 1,
-    .k_chunk = 128,  // 12 KiB of expanded weights
-    .row_bytes = 6,
-    .weight_bytes = 96,
-    .pack_rows = linear_pack_rows<sizeof(H16Row), expand_row>,
-    .expand = expand_panel,
-    .run = linear_run<H16Avx512>,
-};
-
-}  // namespace
-
-LinearKernels linear_tc16_avx512() { return {.flush = false, .few = kTile, .many = kTile}; }
+LinearKernels linear_tc16_avx512() { return kH16Kernels; }
 
 }  // namespace invar

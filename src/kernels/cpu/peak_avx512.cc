@@ -1,22 +1,14 @@
 #include <immintrin.h>
 
+#include "kernels/cpu/peak_body.h"
 #include "kernels/cpu/peak_tiers.h"
 
 namespace invar {
 
 double peak_fma_avx512(int64_t iterations) {
-  constexpr int kChains = 24;  // more than latency times throughput
-  __m512 acc[kChains];
-#pragma GCC unroll 24
-  for (int j = 0; j < kChains; ++j) acc[j] = _mm512_set1_ps(1.0f + static_cast<float>(j));
   const __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
-  for (int64_t i = 0; i < iterations; ++i) {
-#pragma GCC unroll 24
-    for (int j = 0; j < kChains; ++j) acc[j] = _mm512_fmadd_ps(acc[j], a, b);
-#pragma GCC unroll 24
-    for (int j = 0; j < kChains; ++j) asm volatile("" : "+v"(acc[j]));  // keeps all chains, in registers
-  }
-  return static_cast<double>(iterations) * kChains * 16 * 2;
+  return peak_loop<24>(iterations, 16 * 2, _mm512_set1_ps(1.0f),
+                       [=](__m512 acc) { return _mm512_fmadd_ps(acc, a, b); });
 }
 
 }  // namespace invar

@@ -4,13 +4,6 @@
 
 namespace invar::cpu {
 
-extern const SampleKernels kSampleAvx512{.first_equal = first_equal,
-                                         .strided_max = strided_max,
-                                         .collect = collect,
-                                         .masses = list_masses,
-                                         .draw_row = draw_row,
-                                         .draw_list = draw_list,
-                                         .gumbel_bound = gumbel_bounds,
-                                         .gumbel = gumbels};
+extern const SampleKernels kSampleAvx512 = kSampleKernels;
 
 }  // namespace invar::cpu

@@ -162,5 +162,14 @@ void gumbels(const uint32_t* words, int64_t count, float* out) {
     store_f32(out + i, gumbel<F32x16>(load_i32(reinterpret_cast<const int32_t*>(words + i))));
 }
 
+constexpr cpu::SampleKernels kSampleKernels{.first_equal = first_equal,
+                                            .strided_max = strided_max,
+                                            .collect = collect,
+                                            .masses = list_masses,
+                                            .draw_row = draw_row,
+                                            .draw_list = draw_list,
+                                            .gumbel_bound = gumbel_bounds,
+                                            .gumbel = gumbels};
+
 }  // namespace
 }  // namespace invar
