@@ -1,6 +1,4 @@
 // invar chat: a conversation in the terminal.
-#include <editline/readline.h>
-
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "cli/line_editor.h"
 #include "cli/rates.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
@@ -30,17 +29,8 @@ constexpr const char* kHelp =
     "  /sampling        how answers are drawn\n"
     "  /save FILE       write the conversation as JSON\n"
     "  /quit            or Ctrl-D\n"
-    "  A line that ends in \\ goes on in the next. Ctrl-C stops an answer; at the prompt it leaves.\n";
-
-// What was typed, up to the line's end; nothing on Ctrl-D.
-std::optional<std::string> edit_line(const char* prompt) {
-  char* typed = readline(prompt);
-  if (typed == nullptr) return std::nullopt;
-  std::string line = typed;
-  if (!line.empty()) add_history(typed);
-  std::free(typed);
-  return line;
-}
+    "  A line that ends in \\ goes on in the next. Ctrl-C stops an answer; at the prompt it clears the\n"
+    "  line, and leaves when given twice.\n";
 
 class Chat {
  public:
@@ -49,6 +39,7 @@ class Chat {
         sampling_(sampling),
         system_(command.system),
         interactive_(stdin_is_terminal() && stdout_is_terminal()) {
+    if (interactive_) editor_.emplace();
     reset();
   }
 
@@ -81,32 +72,44 @@ class Chat {
     sample_ = 0;
   }
 
-  // A line of the user, with its history and arrow keys on a terminal; nothing at the end of the input.
-  std::optional<std::string> read_line(const char* prompt) {
-    if (interactive_) return edit_line(prompt);
-    std::string line;
+  // A line of the user, with its history and arrow keys on a terminal.
+  EditedLine read_line(const char* prompt) {
+    if (editor_) return editor_->read(prompt);
+    EditedLine line{.event = LineEvent::kLine, .text = {}};
     int c = std::getchar();
-    if (c == EOF) return std::nullopt;
+    if (c == EOF) return {};
     for (; c != EOF && c != '\n'; c = std::getchar()) {
-      if (line.size() == Tokenizer::kEncodeBytesMax) {
+      if (line.text.size() == Tokenizer::kEncodeBytesMax) {
         refuse(fmt::format("standard input: a line is longer than {} MiB, the most that a message may have",
                            Tokenizer::kEncodeBytesMax >> 20));
-        return std::nullopt;
+        return {};
       }
-      line += static_cast<char>(c);
+      line.text += static_cast<char>(c);
     }
     return line;
   }
 
-  std::optional<std::string> read_message() {
-    auto line = read_line("\n> ");
-    while (line && !line->empty() && line->back() == '\\') {
-      line->back() = '\n';
-      const auto more = read_line("  ");
-      if (!more) break;
-      *line += *more;
+  // A message or a command: a line and those that it goes on in. Ctrl-C throws away all of it.
+  EditedLine read_whole_line() {
+    EditedLine whole = read_line("\n> ");
+    while (whole.event == LineEvent::kLine && whole.text.ends_with('\\')) {
+      whole.text.back() = '\n';
+      const EditedLine more = read_line("  ");
+      if (more.event == LineEvent::kEnd) break;
+      whole.event = more.event;
+      whole.text += more.text;
     }
-    return line;
+    return whole;
+  }
+
+  // Nothing when the user wants to leave: at the end of the input, or after Ctrl-C and once more on an empty line.
+  std::optional<std::string> read_message() {
+    for (bool warned = false;; warned = true) {
+      EditedLine line = read_whole_line();
+      if (line.event == LineEvent::kLine) return std::move(line.text);
+      if (line.event == LineEvent::kEnd || (warned && line.text.empty())) return std::nullopt;
+      note("Ctrl-C again, or Ctrl-D, leaves");
+    }
   }
 
   bool has_answer() const { return !messages_.empty() && messages_.back()["role"] == "assistant"; }
@@ -192,6 +195,7 @@ class Chat {
 
   // Answers the last message; false when there is no answer.
   bool answer() {
+    Interrupt interrupt;
     auto ids = session_.encode_chat(messages_);
     if (!ids.ok()) return take_back(ids.message());
     Request request{.prompt = std::move(*ids), .sampling = sampling_, .first_sample = sample_};
@@ -203,7 +207,6 @@ class Chat {
     }
     request.sampling.max_tokens = std::min(request.sampling.max_tokens, room);
 
-    Interrupt interrupt;
     request.on_token = [this](const TokenEvent& event) {
       if (!put(event.text)) session_.engine->abort_all();
       return true;
@@ -255,6 +258,7 @@ class Chat {
   OrderedJson messages_;
   uint64_t sample_ = 0;  // grows with /again
   bool interactive_;
+  std::optional<LineEditor> editor_;  // where interactive
   bool refused_ = false;
 };
 

@@ -51,6 +51,22 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, Member& member,
   return option->take_last()->check(check_number<T>);  // given again, the last one counts
 }
 
+// "ID:BIAS"; nothing where it is something else. What numbers they may be is validate()'s to say.
+std::optional<TokenBias> parse_token_bias(const std::string& text) {
+  TokenBias bias{};
+  const char* end = text.data() + text.size();
+  const auto id = std::from_chars(text.data(), end, bias.token);
+  if (id.ec != std::errc() || id.ptr == end || *id.ptr != ':') return std::nullopt;
+  const auto number = std::from_chars(id.ptr + 1, end, bias.bias);
+  if (number.ec != std::errc() || number.ptr != end) return std::nullopt;
+  return bias;
+}
+
+std::string check_token_bias(const std::string& text) {
+  if (parse_token_bias(text)) return "";
+  return fmt::format("expected ID:BIAS, a token id and a number such as 42:-100, found {}", quote(text));
+}
+
 void add_model_options(CLI::App& app, ModelOptions& model, bool required) {
   app.add_option("-m,--model,--model-path", model.path, "Hugging Face folder, .gguf or .safetensors file")
       ->type_name("PATH")
@@ -97,6 +113,17 @@ void add_sampling_options(CLI::App& app, SamplingOptions& sampling) {
   add_number(app, "--seed", rest.seed, "a draw depends on seed, sample, position and token id alone")
       ->group(kSampling);
   add_number(app, "--max-tokens,--max-new-tokens", rest.max_tokens, "most tokens of an answer")
+      ->group(kSampling);
+  app.add_option_function<std::vector<std::string>>(
+         "--logit-bias",
+         [&rest](const std::vector<std::string>& texts) {
+           rest.logit_bias.clear();
+           for (const std::string& text : texts) rest.logit_bias.push_back(*parse_token_bias(text));
+         },
+         "added to this token's logit, -100 to 100; may be repeated")
+      ->allow_extra_args(false)
+      ->check(check_token_bias)
+      ->type_name("ID:BIAS")
       ->group(kSampling);
   app.add_option("--stop", rest.stop, "end before this text; may be repeated")
       ->allow_extra_args(false)

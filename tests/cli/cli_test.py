@@ -6,7 +6,9 @@ usage: cli_test.py PATH_OF_INVAR [unittest options]
 
 import json
 import os
+import pty
 import random
+import select
 import signal
 import struct
 import subprocess
@@ -86,6 +88,10 @@ class Options(Case):
             ("--chunked-prefill-size", "0"): ("--chunked-prefill-size",),
             ("--max-running-requests", "0"): ("--max-running-requests",),
             ("--kv-cache-mib", "0"): ("--kv-cache-mib",),
+            ("--logit-bias", "5000:1"): ("logit_bias", "0 to 198", "5000"),
+            ("--logit-bias", "3:101"): ("logit_bias", "-100 to 100", "101", "token 3"),
+            ("--logit-bias", "3:nan"): ("logit_bias", "nan"),
+            ("--logit-bias", "3:1", "--logit-bias", "3:2"): ("logit_bias", "token 3 twice"),
             ("--sampling-defaults", "mine"): ("--sampling-defaults", "model or greedy", "mine"),
         }
         for option, needles in cases.items():
@@ -101,6 +107,10 @@ class Options(Case):
             ("--top-k", "5000000000"): ("--top-k", "5000000000"),
             ("--temperature", "warm"): ("--temperature", "expected a number", "warm"),
             ("--temperature",): ("--temperature",),
+            ("--logit-bias", "42"): ("--logit-bias", "expected ID:BIAS", "42"),
+            ("--logit-bias", "a:1"): ("--logit-bias", "expected ID:BIAS", "a:1"),
+            ("--logit-bias", "42:"): ("--logit-bias", "expected ID:BIAS", "42:"),
+            ("--logit-bias", "42:1x"): ("--logit-bias", "expected ID:BIAS", "42:1x"),
             ("--nope",): ("--nope",),
             ("--nope\n\x1b[31m",): ("--nope",),
         }
@@ -376,6 +386,16 @@ class Output(Case):
         self.assertEqual(cut["finish_reason"], "stop")
         self.assertEqual(cut["tokens"], whole["tokens"][:len(cut["tokens"])])
 
+    def test_a_logit_bias_forces_or_forbids_a_token(self):
+        options = ["-p", "hi", "--max-tokens", "6", "--ignore-eos"]
+        (plain,) = self.generate(*options)
+        first = plain["tokens"][0]
+        (forbidden,) = self.generate(*options, "--logit-bias", f"{first}:-100")
+        self.assertNotIn(first, forbidden["tokens"])
+        other = forbidden["tokens"][0]
+        (forced,) = self.generate(*options, "--logit-bias", f"{first}:-100", "--logit-bias", f"{other}:100")
+        self.assertEqual(forced["tokens"], [other] * 6)
+
     def test_the_models_own_sampling_is_used_when_asked_for(self):
         folder = make(self.path("m"), generation={"do_sample": True, "temperature": 0.7, "top_k": 20,
                                                   "repetition_penalty": 1.3})
@@ -480,6 +500,127 @@ class Chat(Case):
         output, _ = self.chat("/help\n/quit\nhi\n")
         for command in ["/again", "/undo", "/reset", "/system", "/temperature", "/seed", "/save", "/quit", "Ctrl-C"]:
             self.assertIn(command, output)
+
+
+class Keyboard:
+    """invar chat at a terminal of its own."""
+
+    def __init__(self, *args):
+        # So high that the lines of a test are never broken at the terminal's edge.
+        environment = os.environ | {"TERM": "vt100", "COLUMNS": "400", "NO_COLOR": "1"}
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.execve(INVAR, [INVAR, *args], environment)
+        self.seen = b""
+
+    def type(self, keys):
+        os.write(self.terminal, keys.encode())
+
+    def expect(self, needle, seconds=60):
+        """Waits until the terminal shows `needle`, and forgets what came up to there."""
+        end = time.monotonic() + seconds
+        while needle.encode() not in self.seen:
+            ready, *_ = select.select([self.terminal], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                raise AssertionError(f"expected {needle!r}, found {self.seen!r}")
+            self.seen += os.read(self.terminal, 65536)
+        before, self.seen = self.seen.split(needle.encode(), 1)
+        return before.decode(errors="replace")
+
+    def finish(self):
+        """Its exit code; for one that does not end by itself, the failure to."""
+        try:
+            for _ in range(600):
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid != 0:
+                    return os.waitstatus_to_exitcode(status)
+                time.sleep(0.05)
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise AssertionError(f"still running; the terminal shows {self.seen!r}")
+        finally:
+            os.close(self.terminal)
+
+
+class Terminal(Case):
+    CTRL_C, CTRL_D = "\x03", "\x04"
+    HINT = "Ctrl-C again, or Ctrl-D, leaves"
+
+    def start(self, *args):
+        keyboard = Keyboard("chat", "-m", self.model, *args)
+        keyboard.expect("leaves.")
+        keyboard.expect("> ")
+        return keyboard
+
+    def leave(self, keyboard):
+        keyboard.type(self.CTRL_D)
+        self.assertEqual(keyboard.finish(), 0)
+
+    def test_ctrl_c_clears_the_line_and_leaves_when_given_twice(self):
+        keyboard = self.start()
+        keyboard.type("/nonsense")
+        keyboard.expect("/nonsense")
+        keyboard.type(self.CTRL_C)
+        keyboard.expect(self.HINT)
+        keyboard.expect("> ")
+        keyboard.type("/sampling\r")  # the line before it is gone
+        keyboard.expect("temperature")
+        keyboard.expect("> ")
+        for hint in [self.HINT, None]:
+            keyboard.type(self.CTRL_C)
+            if hint:
+                keyboard.expect(hint)
+                keyboard.expect("> ")
+        self.assertEqual(keyboard.finish(), 0)
+
+    def test_typing_between_two_ctrl_c_keeps_the_program(self):
+        keyboard = self.start()
+        for keys in ["some", "words", "and more"]:
+            keyboard.type(keys)
+            keyboard.expect(keys)
+            keyboard.type(self.CTRL_C)
+            keyboard.expect(self.HINT)
+            keyboard.expect("> ")
+        self.leave(keyboard)
+
+    def test_ctrl_c_drops_all_lines_of_an_unfinished_message(self):
+        keyboard = self.start()
+        keyboard.type("one\\\r")
+        keyboard.expect("  ")
+        keyboard.type("two" + self.CTRL_C)
+        keyboard.expect(self.HINT)
+        keyboard.expect("> ")
+        keyboard.type("/undo\r")
+        keyboard.expect("there is no message yet")
+        keyboard.expect("> ")
+        self.leave(keyboard)
+
+    def test_ctrl_c_stops_an_answer_and_nothing_else(self):
+        keyboard = self.start("--max-tokens", "2000", "--isa", "ref", "--threads", "1", "--temperature", "1",
+                              "--logit-bias", "0:-100", "--logit-bias", "1:-100", "--logit-bias", "2:-100")
+        keyboard.type("hi\r")
+        keyboard.expect("hi\r\n")
+        time.sleep(0.5)
+        keyboard.type(self.CTRL_C)
+        shown = keyboard.expect("> ")
+        self.assertIn("stopped", shown)
+        keyboard.type("/undo\r")
+        keyboard.expect("taken back; 0 messages are left")
+        keyboard.expect("> ")
+        self.leave(keyboard)
+
+    def test_characters_beyond_ascii_can_be_typed_and_edited(self):
+        path = self.path("saved.json")
+        keyboard = self.start("--max-tokens", "2")
+        keyboard.type("Züriß\x7fch\r")
+        keyboard.expect("tokens")
+        keyboard.expect("> ")
+        keyboard.type(f"/save {path}\r")
+        keyboard.expect("saved 2 messages")
+        keyboard.expect("> ")
+        self.leave(keyboard)
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(json.load(file)[0]["content"], "Zürich")
 
 
 class Bits(Case):
