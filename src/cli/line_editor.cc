@@ -15,7 +15,7 @@
 namespace invar {
 namespace {
 
-// SIGINT writes a byte into a pipe, so that waiting for a key and for Ctrl-C is one wait, whichever thread has the signal.
+// SIGINT writes a byte into a pipe: waiting for a key and for Ctrl-C is one wait, whichever thread has the signal.
 int interrupts[2] = {-1, -1};
 
 void on_interrupt(int) {

@@ -3,57 +3,15 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "kernels/cpu/linear_kernels.h"
 #include "kernels/linear.h"
+#include "numerics/safetensors_test.h"
 
 namespace invar {
 namespace {
-
-// The one safetensors file of this test: u64 length, a JSON object of flat entries, then the data.
-class Vectors {
- public:
-  Vectors() {
-    std::ifstream file(INVAR_SOURCE_DIR "/tests/goldens/hopper_mma.safetensors", std::ios::binary);
-    bytes_.assign(std::istreambuf_iterator<char>(file), {});
-    uint64_t length = 0;
-    if (bytes_.size() < sizeof(length)) return;
-    std::memcpy(&length, bytes_.data(), sizeof(length));
-    header_ = bytes_.substr(8, length);
-  }
-
-  bool empty() const { return header_.empty(); }
-
-  // The integers of a list in the entry of a tensor.
-  std::vector<int64_t> list(const std::string& tensor, const std::string& key) const {
-    const size_t entry = header_.find("\"" + tensor + "\":");
-    size_t at = header_.find('[', header_.find("\"" + key + "\"", entry));
-    std::vector<int64_t> values;
-    while (header_[at] != ']') {
-      size_t used = 0;
-      values.push_back(std::stoll(header_.substr(++at), &used));
-      at += used;
-    }
-    return values;
-  }
-
-  template <class T>
-  std::vector<T> values(const std::string& tensor) const {
-    const std::vector<int64_t> range = list(tensor, "data_offsets");
-    std::vector<T> result(static_cast<size_t>(range[1] - range[0]) / sizeof(T));
-    std::memcpy(result.data(), bytes_.data() + 8 + header_.size() + range[0], result.size() * sizeof(T));
-    return result;
-  }
-
- private:
-  std::string bytes_;
-  std::string header_;
-};
 
 // acc [rows, 16] goes through the chain of `rows` rows of x and one panel, in calls of `chunk` k.
 void chain(const LinearTile& tile, const LinearPackArgs& rows, const bf16* panel, int64_t chunk, float* acc) {
@@ -77,14 +35,14 @@ void chain(const LinearTile& tile, const LinearPackArgs& rows, const bf16* panel
   }
 }
 
-int64_t differing_bits(const Vectors& vectors, const std::string& name, const LinearTile& tile) {
+int64_t differing_bits(const SafetensorsVectors& vectors, const std::string& name, const LinearTile& tile) {
   const auto a = vectors.values<bf16>(name + ".a");
   const auto w = vectors.values<bf16>(name + ".w");
   const auto c = vectors.values<float>(name + ".c");
   const auto d = vectors.values<float>(name + ".d");
-  const int64_t m = vectors.list(name + ".a", "shape")[0];
-  const int64_t k = vectors.list(name + ".a", "shape")[1];
-  const int64_t n = vectors.list(name + ".w", "shape")[0];
+  const int64_t m = vectors.integers(name + ".a", "shape")[0];
+  const int64_t k = vectors.integers(name + ".a", "shape")[1];
+  const int64_t n = vectors.integers(name + ".w", "shape")[0];
   const WeightRows block = {w.data(), n};
   const PackedWeight weight = pack_weight({&block, 1}, k);
   const int64_t chunk = k % 32 == 0 ? k / 2 : k;
@@ -104,10 +62,11 @@ int64_t differing_bits(const Vectors& vectors, const std::string& name, const Li
 }
 
 TEST(LinearTc16, TilesReproduceEveryBitOfHopperTensorCores) {
-  const Vectors vectors;
+  const SafetensorsVectors vectors(INVAR_SOURCE_DIR "/tests/goldens/hopper_mma.safetensors");
   ASSERT_FALSE(vectors.empty());
   for (const char* name :
        {"c0_16", "n16", "n32", "n4096", "pos4096", "specials", "sub16", "w16", "w512", "x16"}) {
+    ASSERT_FALSE(vectors.values<float>(std::string(name) + ".d").empty()) << name;
     EXPECT_EQ(differing_bits(vectors, name, linear_tc16_avx2().many), 0) << "avx2 " << name;
     if (!tier_supported(Tier::kAvx512)) continue;
     EXPECT_EQ(differing_bits(vectors, name, linear_tc16_avx512().many), 0) << "avx512 " << name;

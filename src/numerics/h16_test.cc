@@ -5,65 +5,18 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "numerics/functions.h"
+#include "numerics/safetensors_test.h"
 
 namespace invar {
 namespace {
 
-// The one safetensors file of this test: u64 length, a JSON object of flat entries, then the data.
-class Goldens {
- public:
-  explicit Goldens(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    bytes_.assign(std::istreambuf_iterator<char>(file), {});
-    uint64_t length = 0;
-    if (bytes_.size() < sizeof(length)) return;
-    std::memcpy(&length, bytes_.data(), sizeof(length));
-    header_ = bytes_.substr(8, length);
-  }
-
-  bool empty() const { return header_.empty(); }
-  bool is_fp16(const std::string& name) const { return entry(name).find("\"F16\"") != std::string::npos; }
-
-  std::vector<int64_t> integers(const std::string& name, const std::string& key) const {
-    const std::string text = entry(name);
-    size_t at = text.find('[', text.find("\"" + key + "\""));
-    std::vector<int64_t> values;
-    while (text[at] != ']') {
-      size_t used = 0;
-      values.push_back(std::stoll(text.substr(++at), &used));
-      at += used;
-    }
-    return values;
-  }
-
-  template <class T>
-  std::vector<T> values(const std::string& name) const {
-    const std::vector<int64_t> range = integers(name, "data_offsets");
-    std::vector<T> result((range[1] - range[0]) / sizeof(T));
-    std::memcpy(result.data(), bytes_.data() + 8 + header_.size() + range[0], range[1] - range[0]);
-    return result;
-  }
-
- private:
-  std::string entry(const std::string& name) const {
-    const size_t begin = header_.find("\"" + name + "\":");
-    return begin == std::string::npos ? "" : header_.substr(begin, header_.find('}', begin) - begin);
-  }
-
-  std::string bytes_;
-  std::string header_;
-};
-
 template <class T>
-int64_t differing_bits(const Goldens& goldens, const std::string& name) {
+int64_t differing_bits(const SafetensorsVectors& goldens, const std::string& name) {
   const auto a = goldens.values<T>(name + ".a");
   const auto w = goldens.values<T>(name + ".w");
   const auto c = goldens.values<float>(name + ".c");
@@ -79,7 +32,7 @@ int64_t differing_bits(const Goldens& goldens, const std::string& name) {
 }
 
 TEST(H16, ReproducesEveryBitOfHopperTensorCores) {
-  const Goldens goldens(INVAR_SOURCE_DIR "/tests/goldens/hopper_mma.safetensors");
+  const SafetensorsVectors goldens(INVAR_SOURCE_DIR "/tests/goldens/hopper_mma.safetensors");
   ASSERT_FALSE(goldens.empty());
   int64_t cases = 0;
   for (const char* name :

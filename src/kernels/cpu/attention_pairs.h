@@ -1,5 +1,5 @@
-// What the two forms of NUM-P2 share, FMAs (attention_p2.h) and vdpbf16ps (attention_dp.h): a chain over pairs of k runs
-// along the keys' dims or the values' tokens. Include a simd_*.h first.
+// What the two forms of NUM-P2 share, FMAs (attention_p2.h) and vdpbf16ps (attention_dp.h): a chain over pairs of k,
+// along the dims of keys or the tokens of values. Include a simd_*.h first.
 #pragma once
 
 #include "kernels/cpu/attention_body.h"
@@ -7,8 +7,8 @@
 namespace invar::cpu {
 namespace {
 
-// Dot::chain<R, P, kStride>(acc, a, w, ahead, pairs) continues acc over `pairs` pairs: w[i] is where the lines of panel i
-// begin, ahead[i] where those to prefetch do, and a has kStride elements a row, or for kStride = 0 the packing of queries.
+// Dot::chain<R, P, kStride>(acc, a, w, ahead, pairs) continues acc over `pairs` pairs: w[i] is where the lines of
+// panel i begin, ahead[i] where those to prefetch do; a has kStride elements a row, or for kStride = 0 the packing of queries.
 // Element: what queries and weights are packed as, E of them a pair.
 template <class Dot, class Element, int64_t E>
 struct PairDot {
