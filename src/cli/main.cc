@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/terminal.h"
+#include "io/mapped_file.h"
 #include "io/quote.h"
 #include "kernels/queue.h"
 #include "numerics/version.h"
@@ -270,6 +271,10 @@ int main(int argc, char** argv) {
     return invar::fail(
         "this CPU has no AVX2 with FMA; invar needs an x86-64 CPU that has both (Intel since 2013, AMD since "
         "2015)");
+  invar::explain_lost_mappings(
+      "invar: a file that was being read became shorter, or its disk failed; replace models by rename while "
+      "they "
+      "are in use\n");
   try {
     return invar::finish_output(invar::run(argc, argv));
   } catch (const std::bad_alloc&) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 namespace invar {
@@ -38,6 +39,20 @@ Result<OpenFile> open_regular(const std::string& path) {
   return OpenFile{std::move(descriptor), static_cast<int64_t>(info.st_size)};
 }
 
+const char* lost_mapping_message = "";
+
+// Nothing but calls that a signal handler may make.
+void on_bus_error(int, siginfo_t* info, void*) {
+  if (info->si_code != BUS_ADRERR) {  // another cause: the signal has its way
+    std::signal(SIGBUS, SIG_DFL);
+    std::raise(SIGBUS);
+    return;
+  }
+  [[maybe_unused]] const ssize_t written =
+      ::write(STDERR_FILENO, lost_mapping_message, std::strlen(lost_mapping_message));
+  ::_exit(1);
+}
+
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
@@ -54,6 +69,14 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
 
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+void explain_lost_mappings(const char* message) {
+  lost_mapping_message = message;
+  struct sigaction action = {};
+  action.sa_sigaction = on_bus_error;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
 }
 
 Result<std::string> read_file(const std::string& path, int64_t bytes_max) {

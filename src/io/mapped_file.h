@@ -1,7 +1,7 @@
 // Reading files: a read-only mapping for weights, a bounded read for text.
 //
 // A mapping shows the file, not a copy. If another program shortens the file while we read it, the kernel
-// sends SIGBUS and the process ends; nothing here guards against that. Replace files by rename
+// sends SIGBUS and the process ends: explain_lost_mappings() makes that one clear line. Replace files by rename
 // (io/atomic_file.h does), which leaves the old mapping whole.
 #pragma once
 
@@ -37,6 +37,11 @@ class MappedFile {
   std::string path_;
   std::span<const std::byte> bytes_;
 };
+
+// For programs, once at their start: a read of a mapping that has nothing behind it any more (SIGBUS: the file was
+// shortened, or its disk failed) ends the process with `message` on standard error and exit code 1, instead of with a
+// bus error. message: a literal that ends in a new line.
+void explain_lost_mappings(const char* message);
 
 // The whole file as a string. Errors: as above (an empty file is fine), or longer than bytes_max.
 Result<std::string> read_file(const std::string& path, int64_t bytes_max);

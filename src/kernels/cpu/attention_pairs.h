@@ -7,9 +7,9 @@
 namespace invar::cpu {
 namespace {
 
-// Dot::chain<R, P, kStride>(acc, a, w, ahead, pairs) continues acc over `pairs` pairs: w[i] is where the lines of
-// panel i begin, ahead[i] where those to prefetch do; a has kStride elements a row, or for kStride = 0 the packing of queries.
-// Element: what queries and weights are packed as, E of them a pair.
+// Dot::chain<R, P, kStride>(acc, a, w, ahead, pairs) continues acc over `pairs` pairs. w[i] is where the lines
+// of panel i begin, ahead[i] where those to prefetch do; a has kStride elements a row, or for kStride = 0 the
+// packing of queries. Element: what queries and weights are packed as, E of them a pair.
 template <class Dot, class Element, int64_t E>
 struct PairDot {
   using Query = Element;
