@@ -272,9 +272,8 @@ int main(int argc, char** argv) {
         "this CPU has no AVX2 with FMA; invar needs an x86-64 CPU that has both (Intel since 2013, AMD since "
         "2015)");
   invar::explain_lost_mappings(
-      "invar: a file that was being read became shorter, or its disk failed; replace models by rename while "
-      "they "
-      "are in use\n");
+      "invar: a file that was being read became shorter, or its disk failed; while a model is in use, replace "
+      "its files by rename\n");
   try {
     return invar::finish_output(invar::run(argc, argv));
   } catch (const std::bad_alloc&) {

@@ -39,7 +39,7 @@ struct PairDot {
         w[i] = block.v[begin / 16] + offset;
         ahead[i] = block.v_ahead[begin / 16] + offset;
       }
-      Dot::template chain<R, P, kBlock>(acc, row + begin / 2 * E, w, ahead, (stop - begin) / 2);
+      Dot::template chain<R, P, kBlock>(acc, row + begin * E / 2, w, ahead, (stop - begin) / 2);
       begin = stop;
     }
   }
