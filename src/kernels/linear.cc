@@ -1,6 +1,6 @@
 #include "kernels/linear.h"
 
-#include <array>
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -12,32 +12,43 @@ namespace {
 
 constexpr int64_t kPanel = PackedWeight::kPanel;
 
-// The rows of the blocks below each other, one after the other; null past the last.
-class RowCursor {
- public:
-  RowCursor(std::span<const WeightRows> blocks, int64_t k) : blocks_(blocks), k_(k) {}
-
-  const bf16* next() {
-    while (!blocks_.empty() && row_ == blocks_.front().n) {
-      blocks_ = blocks_.subspan(1);
-      row_ = 0;
-    }
-    return blocks_.empty() ? nullptr : blocks_.front().data + row_++ * k_;
-  }
-
- private:
-  std::span<const WeightRows> blocks_;
-  int64_t k_;
-  int64_t row_ = 0;
+// The part of one panel that some rows of a weight fall into.
+struct PanelRows {
+  int64_t panel;
+  int64_t begin, end;  // rows of the panel, within [0, 16]
 };
 
-// rows: 16 rows [k]; out: [k / 2, 16, 2].
-void pack_panel(const std::array<const bf16*, kPanel>& rows, int64_t k, bf16* out) {
+// Calls body(part, rows before it) for the parts of rows [row, row + rows), in order.
+template <class Body>
+void for_panels(int64_t row, int64_t rows, const Body& body) {
+  for (int64_t done = 0; done < rows;) {
+    const int64_t begin = (row + done) % kPanel;
+    const int64_t end = std::min(kPanel, begin + rows - done);
+    body(PanelRows{(row + done) / kPanel, begin, end}, done);
+    done += end - begin;
+  }
+}
+
+// w: rows [begin, end) of the panel, row-major [end - begin, k]; panel: [k / 2, 16, 2]. Pairs are the outer loop, so that
+// the panel is written line by line.
+void pack_panel(const bf16* w, int64_t begin, int64_t end, int64_t k, bf16* panel) {
   for (int64_t pair = 0; pair < k / 2; ++pair)
-    for (int64_t n = 0; n < kPanel; ++n)
-      std::memcpy(out + (pair * kPanel + n) * 2, rows[n] + 2 * pair, 2 * sizeof(bf16));
+    for (int64_t n = begin; n < end; ++n)
+      std::memcpy(panel + (pair * kPanel + n) * 2, w + (n - begin) * k + 2 * pair, 2 * sizeof(bf16));
   if (k % 2 != 0)
-    for (int64_t n = 0; n < kPanel; ++n) out[(k / 2 * kPanel + n) * 2] = rows[n][k - 1];
+    for (int64_t n = begin; n < end; ++n) panel[(k / 2 * kPanel + n) * 2] = w[(n - begin + 1) * k - 1];
+}
+
+void unpack_panel(const bf16* panel, int64_t begin, int64_t end, int64_t k, bf16* w) {
+  for (int64_t pair = 0; pair < k / 2; ++pair)
+    for (int64_t n = begin; n < end; ++n)
+      std::memcpy(w + (n - begin) * k + 2 * pair, panel + (pair * kPanel + n) * 2, 2 * sizeof(bf16));
+  if (k % 2 != 0)
+    for (int64_t n = begin; n < end; ++n) w[(n - begin + 1) * k - 1] = panel[(k / 2 * kPanel + n) * 2];
+}
+
+void check_rows(const PackedWeight& weight, int64_t row, int64_t rows) {
+  INVAR_CHECK(row >= 0 && rows >= 0 && row <= weight.n - rows, "rows {} + {} of {}", row, rows, weight.n);
 }
 
 LinearKernels kernels_of(const Queue& queue) {
@@ -67,26 +78,43 @@ void check(const LinearArgs& args) {
 }  // namespace
 
 PackedWeight pack_weight(std::span<const WeightRows> blocks, int64_t k) {
-  PackedWeight weight;
-  weight.k = k;
+  int64_t n = 0;
   for (const WeightRows& block : blocks) {
     INVAR_CHECK(block.n >= 0 && (block.data != nullptr || block.n == 0), "block of {} rows", block.n);
-    weight.n += block.n;
+    n += block.n;
   }
-  INVAR_CHECK(weight.n > 0 && k > 0, "weight is [{}, {}]", weight.n, k);
-  weight.data = Buffer<bf16>(weight.panels() * kPanel * weight.k_padded());
-
-  const Buffer<bf16> zeros(k);
-  RowCursor cursor(blocks, k);
-  for (int64_t p = 0; p < weight.panels(); ++p) {
-    std::array<const bf16*, kPanel> rows;
-    for (const bf16*& row : rows) {
-      row = cursor.next();
-      if (row == nullptr) row = zeros.data();
-    }
-    pack_panel(rows, k, weight.data.data() + p * kPanel * weight.k_padded());
+  PackedWeight weight = packed_zeros(n, k);
+  int64_t row = 0;
+  for (const WeightRows& block : blocks) {
+    pack_rows(weight, row, block);
+    row += block.n;
   }
   return weight;
+}
+
+PackedWeight packed_zeros(int64_t n, int64_t k) {
+  INVAR_CHECK(n > 0 && k > 0, "weight is [{}, {}]", n, k);
+  PackedWeight weight;
+  weight.n = n;
+  weight.k = k;
+  weight.data = Buffer<bf16>(weight.panels() * kPanel * weight.k_padded());
+  return weight;
+}
+
+void pack_rows(PackedWeight& weight, int64_t row, const WeightRows& block) {
+  check_rows(weight, row, block.n);
+  const int64_t k = weight.k, panel_elements = kPanel * weight.k_padded();
+  for_panels(row, block.n, [&](const PanelRows& part, int64_t done) {
+    bf16* panel = weight.data.data() + part.panel * panel_elements;
+    pack_panel(block.data + done * k, part.begin, part.end, k, panel);
+  });
+}
+
+void unpack_rows(const PackedWeight& weight, int64_t row, int64_t rows, bf16* out) {
+  check_rows(weight, row, rows);
+  for_panels(row, rows, [&](const PanelRows& part, int64_t done) {
+    unpack_panel(weight.panel(part.panel), part.begin, part.end, weight.k, out + done * weight.k);
+  });
 }
 
 void linear(Queue& queue, const LinearArgs& args) {

@@ -35,6 +35,14 @@ struct WeightRows {
 // Packs the blocks below each other.
 PackedWeight pack_weight(std::span<const WeightRows> blocks, int64_t k);
 
+// A weight [n, k] of zeros, for pack_rows to fill.
+PackedWeight packed_zeros(int64_t n, int64_t k);
+// Writes the block's rows over rows [row, row + block.n), any row; touches no element of another row. Calls on disjoint
+// rows of one weight may run at the same time.
+void pack_rows(PackedWeight& weight, int64_t row, const WeightRows& block);
+// The reverse: rows [row, row + rows), row-major. out: [rows, k].
+void unpack_rows(const PackedWeight& weight, int64_t row, int64_t rows, bf16* out);
+
 struct LinearArgs {
   const bf16* x;               // [rows, K], rows x_stride apart
   int64_t x_stride;            // >= K, in elements

@@ -304,5 +304,47 @@ TEST(PackWeight, IsThePermutationOfTheHeader) {
     }
 }
 
+TEST(PackRows, AnyCutOfAWeightIntoRowsGivesTheBitsOfPackWeightAndUnpacksAgain) {
+  std::printf("seed %lu\n", kSeed);
+  std::mt19937_64 random(kSeed);
+  for (const int64_t n : {1, 15, 16, 17, 37, 100})
+    for (const int64_t k : {1, 2, 16, 19, 33}) {
+      std::vector<bf16> w(static_cast<size_t>(n * k));
+      for (bf16& value : w) value = {static_cast<uint16_t>(random())};
+      const WeightRows whole = {w.data(), n};
+      const PackedWeight expected = pack_weight({&whole, 1}, k);
+      for (int turn = 0; turn < 8; ++turn) {
+        PackedWeight found = packed_zeros(n, k);
+        for (int64_t row = 0; row < n;) {
+          const int64_t rows = std::min<int64_t>(n - row, 1 + static_cast<int64_t>(random() % 40));
+          pack_rows(found, row, {w.data() + row * k, rows});
+          row += rows;
+        }
+        ASSERT_TRUE(std::ranges::equal(expected.data.span(), found.data.span())) << n << " " << k;
+        const auto row = static_cast<int64_t>(random() % static_cast<uint64_t>(n));
+        std::vector<bf16> back(static_cast<size_t>((n - row) * k));
+        unpack_rows(found, row, n - row, back.data());
+        ASSERT_TRUE(std::equal(back.begin(), back.end(), w.begin() + row * k)) << n << " " << k;
+      }
+    }
+}
+
+TEST(PackRows, WritesNoElementOfAnotherRowNorThePadding) {
+  constexpr int64_t kRows = 37, kIn = 19;
+  for (int64_t row = 0; row < kRows; ++row)
+    for (int64_t rows = 0; row + rows <= kRows; rows += 5) {
+      PackedWeight weight = packed_zeros(kRows, kIn);
+      const std::vector<bf16> w(static_cast<size_t>(rows * kIn), bf16{0x3f80});
+      pack_rows(weight, row, {w.data(), rows});
+      for (int64_t i = 0; i < 48; ++i)
+        for (int64_t j = 0; j < 32; ++j) {
+          const bool written = i >= row && i < row + rows && j < kIn;
+          ASSERT_EQ(weight.panel(i / 16)[j / 2 * 32 + i % 16 * 2 + j % 2],
+                    bf16{static_cast<uint16_t>(written * 0x3f80)})
+              << row << " + " << rows << ": " << i << " " << j;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace invar
