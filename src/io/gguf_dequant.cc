@@ -9,9 +9,9 @@ namespace invar {
 namespace {
 
 float half(const uint8_t* at) {
-  uint16_t bits;
-  std::memcpy(&bits, at, 2);
-  return float_from_f16(bits);
+  fp16 value;
+  std::memcpy(&value, at, 2);
+  return to_float(value);
 }
 
 // Small blocks: the low nibbles of 16 bytes are elements 0..15, the high nibbles are 16..31.

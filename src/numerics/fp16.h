@@ -19,7 +19,7 @@ INVAR_INLINE float to_float(fp16 x) {
   const uint32_t magnitude = x.bits & 0x7fffu;
   if (magnitude >= 0x7c00u) return __builtin_bit_cast(float, sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
   if (magnitude >= 0x0400u) return __builtin_bit_cast(float, sign | ((magnitude << 13) + (112u << 23)));
-  const float value = static_cast<float>(magnitude) * 0x1p-24f;
+  const float value = static_cast<float>(magnitude) * 0x1p-24f;  // subnormal: an integer of 10 bits times 2^-24
   return sign != 0 ? -value : value;
 }
 

@@ -1,6 +1,5 @@
 #include "tensor/convert.h"
 
-#include <bit>
 #include <cstring>
 
 #include "base/check.h"
@@ -24,15 +23,6 @@ void check_sizes(DType type, std::size_t in_bytes, std::size_t elements) {
 
 }  // namespace
 
-float float_from_f16(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  const uint32_t rest = bits & 0x7fffu;
-  if (rest >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
-  if (rest >= 0x0400u) return std::bit_cast<float>(sign | ((rest << 13) + (112u << 23)));
-  const float value = static_cast<float>(rest) * 0x1p-24f;  // subnormal: an integer of 10 bits times 2^-24
-  return sign != 0 ? -value : value;
-}
-
 void convert_to_f32(DType type, std::span<const std::byte> in, std::span<float> out) {
   check_sizes(type, in.size(), out.size());
   if (type == DType::kF32) {
@@ -40,7 +30,7 @@ void convert_to_f32(DType type, std::span<const std::byte> in, std::span<float> 
   } else if (type == DType::kBF16) {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = to_float(bf16{load<uint16_t>(in, i)});
   } else {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = float_from_f16(load<uint16_t>(in, i));
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = to_float(fp16{load<uint16_t>(in, i)});
   }
 }
 
@@ -51,7 +41,7 @@ void convert_to_bf16(DType type, std::span<const std::byte> in, std::span<bf16> 
   } else if (type == DType::kF32) {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = to_bf16(load<float>(in, i));
   } else {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = to_bf16(float_from_f16(load<uint16_t>(in, i)));
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = to_bf16(to_float(fp16{load<uint16_t>(in, i)}));
   }
 }
 

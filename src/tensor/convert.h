@@ -6,12 +6,10 @@
 #include <span>
 
 #include "numerics/bf16.h"
+#include "numerics/fp16.h"
 #include "tensor/dtype.h"
 
 namespace invar {
-
-// Exact, subnormals included; a NaN keeps its sign and payload.
-float float_from_f16(uint16_t bits);
 
 // F32, F16 and BF16; any other dtype is a bug of the caller.
 constexpr bool is_float_weight(DType type) {
