@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace invar {
 
@@ -15,6 +16,11 @@ Activations::Shape DecoderModel::activation_shape(int64_t rows_max) const {
 
 KvLayout DecoderModel::kv_layout(int64_t page_size) const {
   return {.kv_heads = config.kv_heads, .head_dim = config.head_dim, .page_size = page_size};
+}
+
+float attention_scale(const ModelConfig& config) {
+  // IEEE division and square root: the same bits everywhere.
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)));
 }
 
 void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv,

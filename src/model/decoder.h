@@ -23,6 +23,9 @@ struct DecoderModel {
   KvLayout kv_layout(int64_t page_size) const;
 };
 
+// The softmax scale, 1 / sqrt(D), rounded once from binary64.
+float attention_scale(const ModelConfig& config);
+
 // The cache of every layer: kv[layer].
 using KvViews = std::span<const KvView>;
 

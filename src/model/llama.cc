@@ -4,16 +4,12 @@
 
 namespace invar {
 
-Result<DecoderModel> load_llama(const Parts& parts) {
-  return parts.decoder([&](const std::string& layer) -> Result<DecoderBlock> {
-    const ModelConfig& config = parts.config();
-    DecoderBlock block;
-    INVAR_TRY(block.attention_norm, parts.norm(layer + "input_layernorm", config.hidden_size));
-    INVAR_TRY(block.attention, parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias));
-    INVAR_TRY(block.mlp_norm, parts.norm(layer + "post_attention_layernorm", config.hidden_size));
-    INVAR_TRY(block.mlp, parts.gated_mlp(layer + "mlp."));
-    return block;
-  });
+void llama_block(Parts& parts, const std::string& layer, DecoderBlock& block) {
+  const ModelConfig& config = parts.config();
+  parts.norm(layer + "input_layernorm", config.hidden_size, block.attention_norm);
+  parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias, block.attention);
+  parts.norm(layer + "post_attention_layernorm", config.hidden_size, block.mlp_norm);
+  parts.gated_mlp(layer + "mlp.", block.mlp);
 }
 
 }  // namespace invar

@@ -1,83 +1,67 @@
 #include "model/parts.h"
 
-#include <algorithm>
-#include <cmath>
-#include <vector>
-
-#include "numerics/rope_table.h"
-
 namespace invar {
 
-Result<Linear> Parts::linear(const std::string& prefix, std::initializer_list<Piece> pieces, int64_t inputs,
-                             bool with_bias) const {
-  std::vector<Buffer<bf16>> loaded;
-  std::vector<WeightRows> rows;
-  int64_t outputs = 0;
+void Parts::linear(const std::string& prefix, std::initializer_list<Piece> pieces, int64_t inputs,
+                   bool with_bias, Linear& out) {
+  int64_t row = 0;
   for (const Piece& piece : pieces) {
-    INVAR_TRY(Buffer<bf16> weight,
-              source_.load(prefix + std::string(piece.name) + ".weight", {piece.outputs, inputs}));
-    rows.push_back({.data = weight.data(), .n = piece.outputs});
-    loaded.push_back(std::move(weight));
-    outputs += piece.outputs;
+    const std::string name = prefix + std::string(piece.name);
+    places_.push_back(
+        {.spec = {name + ".weight", {piece.outputs, inputs}}, .packed = &out.weight, .row = row});
+    if (with_bias)
+      places_.push_back({.spec = {name + ".bias", {piece.outputs}}, .bias = &out.bias, .row = row});
+    row += piece.outputs;
   }
-  Linear linear;
-  linear.weight = pack_weight(rows, inputs);
-  if (!with_bias) return linear;
-  linear.bias = Buffer<float>(outputs);
-  float* next = linear.bias.data();
-  for (const Piece& piece : pieces) {
-    INVAR_TRY(Buffer<bf16> bias, source_.load(prefix + std::string(piece.name) + ".bias", {piece.outputs}));
-    next = std::transform(bias.data(), bias.data() + bias.size(), next, to_float);
-  }
-  return linear;
+  if (mode_ == Mode::kFind) return;
+  out.weight = packed_zeros(row, inputs);
+  if (with_bias) out.bias = Buffer<float>(row);
 }
 
-Result<RmsNorm> Parts::norm(const std::string& name, int64_t dim) const {
-  INVAR_TRY(Buffer<bf16> weight, source_.load(name + ".weight", {dim}));
-  return RmsNorm{.weight = std::move(weight), .eps = config_.rms_eps};
+void Parts::norm(const std::string& name, int64_t dim, RmsNorm& out) {
+  places_.push_back({.spec = {name + ".weight", {dim}}, .plain = &out.weight});
+  if (mode_ == Mode::kMake) out = {.weight = Buffer<bf16>(dim), .eps = config_.rms_eps};
 }
 
-Result<Mlp> Parts::gated_mlp(const std::string& prefix) const {
+void Parts::norm(const std::string& name, int64_t dim, std::optional<RmsNorm>& out) {
+  if (!out) out.emplace();
+  norm(name, dim, *out);
+}
+
+void Parts::gated_mlp(const std::string& prefix, Mlp& out) {
   const int64_t dim = config_.hidden_size;
   const int64_t ffn = config_.intermediate_size;
-  INVAR_TRY(Linear gate_up, linear(prefix, {{"gate_proj", ffn}, {"up_proj", ffn}}, dim, false));
-  INVAR_TRY(Linear down, linear(prefix, {{"down_proj", dim}}, ffn, false));
-  return Mlp{.gate_up = std::move(gate_up), .down = std::move(down)};
+  linear(prefix, {{"gate_proj", ffn}, {"up_proj", ffn}}, dim, false, out.gate_up);
+  linear(prefix, {{"down_proj", dim}}, ffn, false, out.down);
 }
 
-Result<SelfAttention> Parts::attention(const std::string& prefix, bool qkv_bias, bool o_bias) const {
+void Parts::attention(const std::string& prefix, bool qkv_bias, bool output_bias, SelfAttention& out) {
   const int64_t q_dim = config_.heads * config_.head_dim;
   const int64_t kv_dim = config_.kv_heads * config_.head_dim;
-  SelfAttention attention;
-  INVAR_TRY(attention.qkv, linear(prefix, {{"q_proj", q_dim}, {"k_proj", kv_dim}, {"v_proj", kv_dim}},
-                                  config_.hidden_size, qkv_bias));
-  INVAR_TRY(attention.o, linear(prefix, {{"o_proj", config_.hidden_size}}, q_dim, o_bias));
-  attention.heads = config_.heads;
-  attention.kv_heads = config_.kv_heads;
-  attention.head_dim = config_.head_dim;
-  // IEEE division and square root: the same bits everywhere.
-  attention.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config_.head_dim)));
-  return attention;
+  linear(prefix, {{"q_proj", q_dim}, {"k_proj", kv_dim}, {"v_proj", kv_dim}}, config_.hidden_size, qkv_bias,
+         out.qkv);
+  linear(prefix, {{"o_proj", config_.hidden_size}}, q_dim, output_bias, out.o);
+  if (mode_ == Mode::kFind) return;
+  out.heads = config_.heads;
+  out.kv_heads = config_.kv_heads;
+  out.head_dim = config_.head_dim;
+  out.scale = attention_scale(config_);
 }
 
-Result<DecoderModel> Parts::frame() const {
-  DecoderModel model;
-  model.config = config_;
+void Parts::frame(DecoderModel& model) {
   const int64_t vocab = config_.vocab_size;
   const int64_t dim = config_.hidden_size;
-  INVAR_TRY(Buffer<bf16> table, source_.load("model.embed_tokens.weight", {vocab, dim}));
-  model.embedding = {.table = std::move(table), .vocab = vocab, .dim = dim};
-  INVAR_TRY(model.final_norm, norm("model.norm", dim));
+  if (mode_ == Mode::kMake)
+    model.embedding = {.table = Buffer<bf16>(vocab * dim), .vocab = vocab, .dim = dim};
+  norm("model.norm", dim, model.final_norm);
+  WeightPlace table = {.spec = {"model.embed_tokens.weight", {vocab, dim}}, .plain = &model.embedding.table};
   if (config_.tie_embeddings) {
-    const WeightRows rows{.data = model.embedding.table.data(), .n = vocab};
-    model.lm_head.weight = pack_weight({&rows, 1}, dim);
+    table.packed = &model.lm_head.weight;
+    if (mode_ == Mode::kMake) model.lm_head.weight = packed_zeros(vocab, dim);
   } else {
-    INVAR_TRY(model.lm_head, linear("", {{"lm_head", vocab}}, dim, false));
+    linear("", {{"lm_head", vocab}}, dim, false, model.lm_head);
   }
-  INVAR_TRY(const RopeFrequencies frequencies, rope_frequencies(config_.rope, config_.head_dim));
-  model.cos_sin = Buffer<float>(config_.max_position * config_.head_dim);
-  rope_table(frequencies, config_.max_position, model.cos_sin.data());
-  return model;
+  places_.push_back(std::move(table));
 }
 
 }  // namespace invar

@@ -1,21 +1,32 @@
-// Parts: reads the weights of a transformer block by their Hugging Face names and packs them. What an
-// architecture is made of stands in its own file (llama.cc, qwen2.cc, qwen3.cc); this is the vocabulary they
-// share.
+// Parts: the vocabulary in which an architecture's file (llama.cc, qwen2.cc, qwen3.cc) says what its block is made of:
+// which named weight stands where. Making a model, loading, replacing, reading and hashing weights all follow from it.
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "base/result.h"
 #include "model/decoder.h"
 #include "model/weights.h"
 
 namespace invar {
 
+// Where a named weight stands in a model. A tied embedding stands in two places: its table and the packed LM head.
+struct WeightPlace {
+  WeightSpec spec;
+  Buffer<bf16>* plain = nullptr;   // [shape], as it is: norms, the embedding's table
+  PackedWeight* packed = nullptr;  // rows [row, row + shape[0])
+  Buffer<float>* bias = nullptr;   // elements [row, row + shape[0]), widened
+  int64_t row = 0;
+};
+
 class Parts {
  public:
-  Parts(const WeightSource& source, const ModelConfig& config) : source_(source), config_(config) {}
+  // kMake also allocates what a part names, filled with zeros; kFind leaves the model as it is.
+  enum class Mode { kMake, kFind };
+  Parts(const ModelConfig& config, Mode mode) : config_(config), mode_(mode) {}
 
   const ModelConfig& config() const { return config_; }
 
@@ -24,32 +35,26 @@ class Parts {
     std::string_view name;
     int64_t outputs;
   };
-  // Packs <prefix><piece>.weight of every piece below each other, each [outputs, inputs]; with_bias: also <piece>.bias.
-  Result<Linear> linear(const std::string& prefix, std::initializer_list<Piece> pieces, int64_t inputs,
-                        bool with_bias) const;
-  Result<RmsNorm> norm(const std::string& name, int64_t dim) const;
+  // <prefix><piece>.weight of every piece below each other, each [outputs, inputs]; with_bias: also <piece>.bias.
+  void linear(const std::string& prefix, std::initializer_list<Piece> pieces, int64_t inputs, bool with_bias,
+              Linear& out);
+  void norm(const std::string& name, int64_t dim, RmsNorm& out);
+  void norm(const std::string& name, int64_t dim, std::optional<RmsNorm>& out);
 
   // What llama-like blocks share: gate_proj, up_proj and down_proj.
-  Result<Mlp> gated_mlp(const std::string& prefix) const;
+  void gated_mlp(const std::string& prefix, Mlp& out);
   // q_proj, k_proj, v_proj and o_proj, without q/k norm.
-  Result<SelfAttention> attention(const std::string& prefix, bool qkv_bias, bool o_bias) const;
+  void attention(const std::string& prefix, bool qkv_bias, bool output_bias, SelfAttention& out);
 
-  // Embedding, `block(layer prefix)` for every layer, final norm, LM head (tied or not) and RoPE table.
-  template <class Block>
-  Result<DecoderModel> decoder(const Block& block) const {
-    INVAR_TRY(DecoderModel model, frame());
-    for (int64_t layer = 0; layer < config_.layers; ++layer) {
-      INVAR_TRY(DecoderBlock next, block("model.layers." + std::to_string(layer) + "."));
-      model.blocks.push_back(std::move(next));
-    }
-    return model;
-  }
+  // Embedding, final norm and LM head (tied or not).
+  void frame(DecoderModel& model);
+
+  const std::vector<WeightPlace>& places() const { return places_; }
 
  private:
-  Result<DecoderModel> frame() const;
-
-  const WeightSource& source_;
   const ModelConfig& config_;
+  Mode mode_;
+  std::vector<WeightPlace> places_;
 };
 
 }  // namespace invar

@@ -4,18 +4,14 @@
 
 namespace invar {
 
-Result<DecoderModel> load_qwen3(const Parts& parts) {
-  return parts.decoder([&](const std::string& layer) -> Result<DecoderBlock> {
-    const ModelConfig& config = parts.config();
-    DecoderBlock block;
-    INVAR_TRY(block.attention_norm, parts.norm(layer + "input_layernorm", config.hidden_size));
-    INVAR_TRY(block.attention, parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias));
-    INVAR_TRY(block.attention.q_norm, parts.norm(layer + "self_attn.q_norm", config.head_dim));
-    INVAR_TRY(block.attention.k_norm, parts.norm(layer + "self_attn.k_norm", config.head_dim));
-    INVAR_TRY(block.mlp_norm, parts.norm(layer + "post_attention_layernorm", config.hidden_size));
-    INVAR_TRY(block.mlp, parts.gated_mlp(layer + "mlp."));
-    return block;
-  });
+void qwen3_block(Parts& parts, const std::string& layer, DecoderBlock& block) {
+  const ModelConfig& config = parts.config();
+  parts.norm(layer + "input_layernorm", config.hidden_size, block.attention_norm);
+  parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias, block.attention);
+  parts.norm(layer + "self_attn.q_norm", config.head_dim, block.attention.q_norm);
+  parts.norm(layer + "self_attn.k_norm", config.head_dim, block.attention.k_norm);
+  parts.norm(layer + "post_attention_layernorm", config.hidden_size, block.mlp_norm);
+  parts.gated_mlp(layer + "mlp.", block.mlp);
 }
 
 }  // namespace invar

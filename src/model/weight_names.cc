@@ -1,7 +1,4 @@
-// Which weights a model has, and what they are called.
-#include <algorithm>
-#include <array>
-
+// What weights are called.
 #include "base/check.h"
 #include "model/weights.h"
 
@@ -24,43 +21,7 @@ constexpr NamePair kLayerNames[] = {
     {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
     {"mlp.down_proj", "ffn_down"}};
 
-void add_layer(const ModelConfig& c, int64_t layer, std::vector<WeightSpec>* specs) {
-  const std::string prefix = fmt::format("{}{}.", kLayerPrefix, layer);
-  const auto add = [&](const char* name, std::vector<int64_t> shape) {
-    specs->push_back({prefix + name, std::move(shape)});
-  };
-  const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
-  add("input_layernorm.weight", {c.hidden_size});
-  add("post_attention_layernorm.weight", {c.hidden_size});
-  add("self_attn.q_proj.weight", {q, c.hidden_size});
-  add("self_attn.k_proj.weight", {kv, c.hidden_size});
-  add("self_attn.v_proj.weight", {kv, c.hidden_size});
-  add("self_attn.o_proj.weight", {c.hidden_size, q});
-  if (c.qkv_bias) {
-    add("self_attn.q_proj.bias", {q});
-    add("self_attn.k_proj.bias", {kv});
-    add("self_attn.v_proj.bias", {kv});
-  }
-  if (c.output_bias) add("self_attn.o_proj.bias", {c.hidden_size});
-  if (c.qk_norm) {
-    add("self_attn.q_norm.weight", {c.head_dim});
-    add("self_attn.k_norm.weight", {c.head_dim});
-  }
-  add("mlp.gate_proj.weight", {c.intermediate_size, c.hidden_size});
-  add("mlp.up_proj.weight", {c.intermediate_size, c.hidden_size});
-  add("mlp.down_proj.weight", {c.hidden_size, c.intermediate_size});
-}
-
 }  // namespace
-
-std::vector<WeightSpec> weight_specs(const ModelConfig& config) {
-  std::vector<WeightSpec> specs = {{"model.embed_tokens.weight", {config.vocab_size, config.hidden_size}},
-                                   {"model.norm.weight", {config.hidden_size}}};
-  if (!config.tie_embeddings) specs.push_back({"lm_head.weight", {config.vocab_size, config.hidden_size}});
-  for (int64_t layer = 0; layer < config.layers; ++layer) add_layer(config, layer, &specs);
-  std::sort(specs.begin(), specs.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  return specs;
-}
 
 std::string gguf_name(std::string_view hf_name) {
   const std::size_t dot = hf_name.rfind('.');
@@ -82,13 +43,19 @@ std::string gguf_name(std::string_view hf_name) {
   return {};
 }
 
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+int64_t WeightSpec::elements() const {
+  int64_t product = 1;
+  for (const int64_t size : shape) product *= size;
+  return product;
+}
+
 int64_t parameter_count(const ModelConfig& config) {
   int64_t count = 0;
-  for (const WeightSpec& spec : weight_specs(config)) {
-    int64_t elements = 1;
-    for (int64_t size : spec.shape) elements *= size;
-    count += elements;
-  }
+  for (const WeightSpec& spec : weight_specs(config)) count += spec.elements();
   return count;
 }
 

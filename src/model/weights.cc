@@ -5,25 +5,12 @@
 #include <set>
 
 #include "io/gguf_dequant.h"
-#include "io/hash.h"
 #include "io/mapped_file.h"
 #include "io/quote.h"
+#include "model/weight_digest.h"
 
 namespace invar {
 namespace {
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
-int64_t elements_of(const std::vector<int64_t>& shape) {
-  int64_t product = 1;
-  for (const int64_t dim : shape) product *= dim;
-  return product;
-}
-
-// A matrix as rows of `width`; a vector as rows of 1, so that the permutation below covers biases too.
-int64_t width_of(const WeightSpec& spec) { return spec.shape.size() == 2 ? spec.shape[1] : 1; }
 
 // Where llama.cpp's converter keeps row `row` of q_proj or k_proj. Its RoPE turns neighbours (2i, 2i+1) of a head where
 // Hugging Face turns (i, i + D/2), so for the llama architecture it interleaves the halves of each head.
@@ -172,7 +159,7 @@ Result<const WeightSpec*> WeightSource::require(std::string_view name,
 
 // out: whole rows of the weight in Hugging Face's order, from `row` on, in fp32.
 void WeightSource::load_rows(const WeightSpec& spec, int64_t row, std::span<float> out) const {
-  const auto width = static_cast<std::size_t>(width_of(spec));
+  const auto width = static_cast<std::size_t>(spec.width());
   const std::size_t rows = out.size() / width, first = static_cast<std::size_t>(row);
   if (safetensors_) {
     const SafetensorsTensor& tensor = *safetensors_->find(spec.name);
@@ -198,7 +185,7 @@ void WeightSource::load_bf16(const WeightSpec& spec, std::span<bf16> out) const 
   }
   // Through fp32 in pieces that stay in cache.
   constexpr int64_t kPiece = 16384;
-  const int64_t width = width_of(spec), rows = spec.shape[0];
+  const int64_t width = spec.width(), rows = spec.shape[0];
   const int64_t step = spec.shape.size() == 2 ? std::max<int64_t>(1, kPiece / width) : rows;
   std::vector<float> piece(static_cast<std::size_t>(std::min(step, rows) * width));
   for (int64_t row = 0; row < rows; row += step) {
@@ -211,36 +198,20 @@ void WeightSource::load_bf16(const WeightSpec& spec, std::span<bf16> out) const 
 
 Result<Buffer<bf16>> WeightSource::load(std::string_view name, const std::vector<int64_t>& shape) const {
   INVAR_TRY(const WeightSpec* spec, require(name, shape));
-  Buffer<bf16> out(elements_of(shape));
+  Buffer<bf16> out(spec->elements());
   load_bf16(*spec, out.span());
   return out;
 }
 
 Result<Buffer<float>> WeightSource::load_f32(std::string_view name, const std::vector<int64_t>& shape) const {
   INVAR_TRY(const WeightSpec* spec, require(name, shape));
-  Buffer<float> out(elements_of(shape));
+  Buffer<float> out(spec->elements());
   load_rows(*spec, 0, out.span());
   return out;
 }
 
 std::string WeightSource::weights_digest(ThreadPool& pool) const {
-  // Every weight's hash is its own, so threads may take them in any order; they are joined in name order.
-  std::vector<Sha256Digest> digests(specs_.size());
-  pool.parallel_for(static_cast<int64_t>(specs_.size()), [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) {
-      const WeightSpec& spec = specs_[static_cast<std::size_t>(i)];
-      Buffer<bf16> values(elements_of(spec.shape));
-      load_bf16(spec, values.span());
-      digests[static_cast<std::size_t>(i)] = Sha256().add(std::as_bytes(values.span())).digest();
-    }
-  });
-  Sha256 all;
-  for (std::size_t i = 0; i < specs_.size(); ++i) {
-    all.add_u64(specs_[i].name.size()).add(specs_[i].name).add_u64(specs_[i].shape.size());
-    for (const int64_t dim : specs_[i].shape) all.add_u64(static_cast<uint64_t>(dim));
-    all.add(std::as_bytes(std::span<const uint8_t>(digests[i])));
-  }
-  return hex(all.digest());
+  return WeightDigest::of(*this, pool).combined();
 }
 
 }  // namespace invar

@@ -25,8 +25,15 @@ struct WeightSpec {
   std::string name;            // Hugging Face's: "model.layers.0.self_attn.q_proj.weight"
   std::vector<int64_t> shape;  // [out, in] for matrices, [out] for biases and norms
 
+  int64_t elements() const;
+  int64_t rows() const { return shape[0]; }
+  int64_t width() const { return shape.size() == 2 ? shape[1] : 1; }  // a vector is rows of 1
+
   friend bool operator==(const WeightSpec&, const WeightSpec&) = default;
 };
+
+// "[10, 8]", for messages.
+std::string shape_text(const std::vector<int64_t>& shape);
 
 // Every weight that a model of this configuration has, and no other, in name order (byte by byte). With
 // tie_embeddings there is no lm_head.weight.
@@ -59,10 +66,8 @@ class WeightSource {
   // The same before the rounding to bf16.
   Result<Buffer<float>> load_f32(std::string_view name, const std::vector<int64_t>& shape) const;
 
-  // 64 hex digits that stand for every bit of every weight: SHA-256 over the weights in name order of
-  //   u64 bytes of name, name, u64 rank, u64 dimensions, SHA-256 of the bf16 values (little endian),
-  // u64 being 8 bytes, little endian. Independent of the file format, the sharding and the thread count.
-  // Computed at each call (about 1.5 GB/s for each thread); holds one weight a thread in memory.
+  // The combined digest of the weights (model/weight_digest.h), 64 hex digits. Computed at each call; holds one weight a
+  // thread in memory.
   std::string weights_digest(ThreadPool& pool) const;
 
  private:
