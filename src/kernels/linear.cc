@@ -29,7 +29,8 @@ void for_panels(int64_t row, int64_t rows, const Body& body) {
   }
 }
 
-// w: rows [begin, end) of the panel, row-major [end - begin, k]; panel: [k / 2, 16, 2]. Pairs are the outer loop, so that
+// w: rows [begin, end) of the panel, row-major [end - begin, k]; panel: [k / 2, 16, 2]. Pairs are the
+// outer loop, so that
 // the panel is written line by line.
 void pack_panel(const bf16* w, int64_t begin, int64_t end, int64_t k, bf16* panel) {
   for (int64_t pair = 0; pair < k / 2; ++pair)

@@ -36,7 +36,8 @@ TEST(Coverage, TheLargestCoveredSizesOfEveryArchitecturePass) {
           for (const int threads : {1, 2, kCoveredThreadsMax}) {
             const Status status = check_coverage(largest(architecture), profile, tier, page_size, threads);
             EXPECT_EQ(status.ok(), tier == Tier::kRef || tier_supported(tier));
-            if (!status.ok()) EXPECT_NE(status.message().find("not covered on this CPU"), std::string::npos);
+            if (status.ok()) continue;
+            EXPECT_NE(status.message().find("not covered on this CPU"), std::string::npos);
           }
 }
 

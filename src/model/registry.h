@@ -10,7 +10,8 @@ void llama_block(Parts& parts, const std::string& layer, DecoderBlock& block);
 void qwen2_block(Parts& parts, const std::string& layer, DecoderBlock& block);
 void qwen3_block(Parts& parts, const std::string& layer, DecoderBlock& block);
 
-// A model of this configuration with all weights zero, for update_weight to fill. Errors: impossible parameters of RoPE.
+// A model of this configuration with all weights zero, for update_weight to fill. Errors: impossible
+// parameters of RoPE.
 Result<DecoderModel> make_decoder(const ModelConfig& config);
 
 // Reads, packs and returns the model of `source`. Errors: a missing tensor, a wrong shape or type.

@@ -12,7 +12,8 @@
 namespace invar {
 
 // Overwrites the weight `hf_name` of the model in place: allocates nothing, and changes no bit of another weight. A
-// model so updated has the bits of one loaded with these values. shape: as weight_specs(model.config) has it; values: row
+// model so updated has the bits of one loaded with these values. shape: as weight_specs(model.config)
+// has it; values: row
 // by row, shape's product of them. pool: divides the rows between threads; may be null.
 //
 // What depends on weights is the caller's: cached keys and values are of the old ones, and so are WeightDigest and

@@ -15,12 +15,14 @@ namespace invar {
 
 class WeightDigest {
  public:
-  // Hashes every weight, in parallel: about 1 GB/s a thread (OpenSSL, measured on a busy Sapphire Rapids). A model and the source it was
+  // Hashes every weight, in parallel: about 1 GB/s a thread (OpenSSL, measured on a busy Sapphire
+  // Rapids). A model and the source it was
   // loaded from have equal digests.
   static WeightDigest of(const DecoderModel& model, ThreadPool& pool);
   static WeightDigest of(const WeightSource& source, ThreadPool& pool);
 
-  // Hashes the new values of one weight, on this thread; the others keep their hashes. The name and the number of values
+  // Hashes the new values of one weight, on this thread; the others keep their hashes. The name and the
+  // number of values
   // are those of a weight (update_weight has checked them).
   void update(std::string_view name, std::span<const bf16> values);
 

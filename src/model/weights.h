@@ -66,7 +66,8 @@ class WeightSource {
   // The same before the rounding to bf16.
   Result<Buffer<float>> load_f32(std::string_view name, const std::vector<int64_t>& shape) const;
 
-  // The combined digest of the weights (model/weight_digest.h), 64 hex digits. Computed at each call; holds one weight a
+  // The combined digest of the weights (model/weight_digest.h), 64 hex digits. Computed at each call;
+  // holds one weight a
   // thread in memory.
   std::string weights_digest(ThreadPool& pool) const;
 

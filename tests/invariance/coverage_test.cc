@@ -1,4 +1,5 @@
-// What model/coverage.h claims: every head_dim, group size and page size, every architecture with every scaling of RoPE,
+// What model/coverage.h claims: every head_dim, group size and page size, every architecture with
+// every scaling of RoPE,
 // and the largest of every other size give the bits of the reference tier.
 #include "model/coverage.h"
 
