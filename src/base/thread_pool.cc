@@ -8,12 +8,13 @@ namespace invar {
 namespace {
 
 // A decode step is a few hundred short kernels; a sleep and a wake-up between them would cost more than the work.
-// So a waiter spins for about 50 us before it sleeps in the kernel.
+// So a waiter spins for about 50 us before it sleeps in the kernel. With more threads than cores it would spin on the
+// core that the awaited thread needs, and sleeps at once.
 constexpr int kSpins = 1000;
 
 template <class Ready>
-bool spin(const Ready& ready) {
-  for (int i = 0; i < kSpins; ++i) {
+bool spin(int spins, const Ready& ready) {
+  for (int i = 0; i < spins; ++i) {
     if (ready()) return true;
     _mm_pause();
   }
@@ -24,6 +25,7 @@ bool spin(const Ready& ready) {
 
 ThreadPool::ThreadPool(int threads) {
   INVAR_CHECK(threads >= 1, "threads = {}", threads);
+  spins_ = threads <= static_cast<int>(std::thread::hardware_concurrency()) ? kSpins : 0;
   try {
     for (int share = 1; share < threads; ++share) workers_.emplace_back([this, share] { work(share); });
   } catch (...) {
@@ -51,7 +53,7 @@ void ThreadPool::run(int64_t items, Call call, const void* context) {
   generation_.notify_all();
   run_share(0);
   const auto done = [this] { return unfinished_.load(std::memory_order_acquire) == 0; };
-  while (!spin(done)) {
+  while (!spin(spins_, done)) {
     const int left = unfinished_.load(std::memory_order_acquire);
     if (left != 0) unfinished_.wait(left);
   }
@@ -67,7 +69,7 @@ void ThreadPool::work(int share) {
   uint64_t seen = 0;
   while (true) {
     const auto changed = [&] { return generation_.load(std::memory_order_acquire) != seen; };
-    while (!spin(changed)) generation_.wait(seen);
+    while (!spin(spins_, changed)) generation_.wait(seen);
     if (stop_.load()) return;
     // run() waits for every worker, so a worker never falls more than one generation behind.
     seen = generation_.load(std::memory_order_acquire);

@@ -45,6 +45,7 @@ class ThreadPool {
   void run_share(int share) const;
   void stop();  // ends and joins the workers
 
+  int spins_;  // before a waiter sleeps
   std::vector<std::thread> workers_;
   Call call_ = nullptr;
   const void* context_ = nullptr;

@@ -68,9 +68,9 @@ DecoderModel random_model(const ModelConfig& config) {
 // Every tier against ref, pages, threads and chunks taking turns.
 void expect_covered(const ModelConfig& config, const std::string& what) {
   const DecoderModel model = random_model(config);
-  std::vector<GenerateRequest> requests = mixed_requests(config.vocab_size, kSeed);
+  std::vector<Request> requests = mixed_requests(config.vocab_size, kSeed);
   std::erase_if(requests,
-                [](const GenerateRequest& r) { return r.prompt.size() != 17 && r.prompt.size() != 129; });
+                [](const Request& r) { return r.prompt.size() != 17 && r.prompt.size() != 129; });
   ASSERT_EQ(requests.size(), 2u);
   static int turn = 0;
   for (const Profile profile : {Profile::kFma32, Profile::kTc16}) {
@@ -134,7 +134,7 @@ TEST(Coverage, ManyThreads) {
   const auto requests = mixed_requests(model.config.vocab_size, kSeed);
   for (const Profile profile : {Profile::kFma32, Profile::kTc16}) {
     const Outcome expected = run(model, profile, requests, {.tier = Tier::kAvx2});
-    for (const int threads : {7, 16, 31, kCoveredThreadsMax}) {
+    for (const int threads : {7, 31, kCoveredThreadsMax}) {
       const Setting setting = {.tier = best_tier(), .threads = threads, .page_size = 16, .batch_max = 9};
       ASSERT_EQ(first_difference(expected, run(model, profile, requests, setting)), "") << describe(setting);
     }
