@@ -14,9 +14,10 @@
 namespace invar {
 namespace {
 
-constexpr const char* kSections[] = {"ceilings", "linear", "attention", "prefill", "decode"};
+constexpr const char* kSections[] = {"ceilings", "linear", "attention", "prefill", "decode", "throughput"};
 
 constexpr int kRounds = 15;
+constexpr double kLongestLine = 10;  // seconds that a line may take beyond what was asked for
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -50,7 +51,10 @@ Measured measure(const BenchContext& context, const BenchLine& line, const std::
   std::vector<double> seconds, flops, read;
   double flops_before = flops_now();
   double read_before = read_now();
+  const double last_s = monotonic_seconds() + std::max(context.command.seconds, kLongestLine);
   for (int round = 0; round < kRounds; ++round) {
+    // A body of seconds has fewer rounds, but at least three.
+    if (round >= 3 && monotonic_seconds() > last_s) break;
     std::vector<double> times;
     // Wall time, not the sum of `times`: a body may report a part of what it ran.
     const double end_s = monotonic_seconds() + context.command.seconds / kRounds;
@@ -148,8 +152,8 @@ int run_bench(const BenchCommand& command) {
   };
   for (const std::string& what : command.what) {
     if (std::find(std::begin(kSections), std::end(kSections), what) == std::end(kSections))
-      return fail(
-          fmt::format("bench: expected ceilings, linear, attention, prefill or decode, found \"{}\"", what));
+      return fail(fmt::format(
+          "bench: expected ceilings, linear, attention, prefill, decode or throughput, found \"{}\"", what));
   }
   if (!(command.seconds > 0 && command.seconds <= 600))
     return fail(fmt::format("--seconds: expected more than 0 and at most 600, found {}", command.seconds));
@@ -160,9 +164,10 @@ int run_bench(const BenchCommand& command) {
   auto threads = threads_option(command.model.threads);
   if (!threads.ok()) return fail(threads.message());
 
-  const bool needs_model = !command.what.empty() && (wants("prefill") || wants("decode"));
-  if (needs_model && command.model.path.empty())
-    return fail("bench: prefill and decode need a model; give --model PATH");
+  const ModelSections sections{
+      .prefill = wants("prefill"), .decode = wants("decode"), .throughput = wants("throughput")};
+  if (!command.what.empty() && sections.any() && command.model.path.empty())
+    return fail("bench: prefill, decode and throughput need a model; give --model PATH");
 
   ThreadPool pool(*threads);
   Queue queue(pool, *profile, *tier);
@@ -179,7 +184,7 @@ int run_bench(const BenchCommand& command) {
   if (wants("linear")) bench_linear(context);
   if (wants("attention")) bench_attention(context);
   if (command.model.path.empty()) return 0;
-  return wants("prefill") || wants("decode") ? bench_model(context, wants("prefill"), wants("decode")) : 0;
+  return sections.any() ? bench_model(context, sections) : 0;
 }
 
 }  // namespace invar

@@ -55,7 +55,13 @@ void bench_timed_line(const BenchContext& context, const BenchLine& line,
 
 void bench_linear(const BenchContext& context);
 void bench_attention(const BenchContext& context);
+// Which lines of a whole model are wanted.
+struct ModelSections {
+  bool prefill, decode, throughput;
+
+  bool any() const { return prefill || decode || throughput; }
+};
 // Returns an exit code; opens command.model.
-int bench_model(const BenchContext& context, bool prefill, bool decode);
+int bench_model(const BenchContext& context, const ModelSections& sections);
 
 }  // namespace invar

@@ -81,21 +81,47 @@ void bench_tokens(const BenchContext& context, Session& session, int64_t batch) 
                    });
 }
 
+// Offline throughput: `requests` of 128 tokens in and 128 out, given at once; the time until all are done. Tokens/s
+// counts those drawn.
+void bench_offline(const BenchContext& context, Session& session, int64_t requests) {
+  constexpr int64_t kPrompt = 128, kOutput = 128;
+  const DecoderModel& model = session.model;
+  const double head = 2.0 * model.lm_head.weight.n * model.lm_head.weight.k;
+  const double flop = kPrompt * (weight_bytes(model) - head) + head + (kOutput - 1) * weight_bytes(model) +
+                      attention_flop(model, 0, kPrompt + kOutput - 1);
+  uint64_t seed = 0;
+  bench_line(context,
+             {.what = "throughput",
+              .shape = fmt::format("{} x 128 in, 128 out", requests),
+              .flop = static_cast<double>(requests) * flop,
+              .tokens = static_cast<double>(requests * kOutput)},
+             [&] {
+               std::vector<Request> batch;
+               for (int64_t i = 0; i < requests; ++i)
+                 batch.push_back(request_of(session, kPrompt, kOutput, ++seed));
+               const auto results = session.engine->run(std::move(batch));
+               INVAR_CHECK(results.ok(), "{}", results.message());
+             });
+}
+
 }  // namespace
 
-int bench_model(const BenchContext& context, bool prefill, bool decode) {
+int bench_model(const BenchContext& context, const ModelSections& sections) {
   auto session = open_session(context.command.model);
   if (!session.ok()) return fail(session.message());
   const int64_t room = (*session)->model.config.max_position;
-  if (prefill) {
+  if (sections.prefill) {
     for (int64_t tokens : {128, 512, 2048}) {
       if (tokens < room) bench_prompt(context, **session, tokens);
     }
   }
-  if (decode) {
+  if (sections.decode) {
     for (int64_t batch : {1, 8, 64}) {
       if (batch <= context.command.model.batch_max) bench_tokens(context, **session, batch);
     }
+  }
+  if (sections.throughput) {
+    for (int64_t requests : {1, 64}) bench_offline(context, **session, requests);
   }
   return 0;
 }
