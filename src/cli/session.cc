@@ -6,7 +6,10 @@
 
 #include "base/clock.h"
 #include "cli/terminal.h"
+#include "model/coverage.h"
+#include "model/fingerprint.h"
 #include "model/registry.h"
+#include "model/weight_digest.h"
 #include "text/utf8.h"
 
 namespace invar {
@@ -83,6 +86,8 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
   if (!tokenizer.chat_template().empty()) {
     INVAR_TRY(chat_template, ChatTemplate::parse(tokenizer.chat_template()));
   }
+  // Refused before the weights are read: what needs no weight to be known.
+  INVAR_RETURN_IF_ERROR(check_coverage(weights.config(), profile, tier, options.page_size, threads));
   INVAR_TRY(DecoderModel model, load_decoder(weights));
 
   auto session = std::make_unique<Session>(Session{.weights = std::move(weights),

@@ -6,7 +6,7 @@
 #include <limits>
 #include <set>
 
-#include "engine/tiny_machine.h"
+#include "engine/engine_testing.h"
 
 namespace invar {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "engine/tiny_machine.h"
+#include "engine/engine_testing.h"
 
 namespace invar {
 namespace {

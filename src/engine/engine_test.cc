@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "engine/tiny_machine.h"
+#include "engine/engine_testing.h"
 
 namespace invar {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/coverage.h"
+
 namespace invar {
 namespace {
 
@@ -13,6 +15,8 @@ constexpr int64_t kLogitRows = 64;
 Result<std::unique_ptr<ModelExecutor>> ModelExecutor::create(const DecoderModel& model, Queue& queue,
                                                              const Options& options,
                                                              std::string fingerprint) {
+  INVAR_RETURN_IF_ERROR(
+      check_coverage(model.config, queue.profile(), queue.tier(), options.page_size, queue.pool().threads()));
   const KvLayout layout = model.kv_layout(options.page_size);
   KvMemory::Shape shape{.layers = static_cast<int64_t>(model.blocks.size()),
                         .pages = 1,

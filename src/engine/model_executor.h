@@ -20,8 +20,8 @@ class ModelExecutor : public Executor {
     int64_t running = 64;
   };
 
-  // The model and queue must outlive the executor. `fingerprint` names the weights (NUM-DIGEST). Errors: a cache that
-  // holds not even one page, or more memory than there is.
+  // The model and queue must outlive the executor. `fingerprint` names the weights (NUM-DIGEST). Errors: what
+  // check_coverage refuses; a cache that holds not even one page, or more memory than there is.
   static Result<std::unique_ptr<ModelExecutor>> create(const DecoderModel& model, Queue& queue,
                                                        const Options& options, std::string fingerprint);
 
