@@ -37,7 +37,7 @@ void expect_texts(const Tokenizer& tokenizer, const Json& golden) {
   for (const std::string& text : texts) add_both(tokenizer, text, hashes);
   const auto got = hashes.take();
   for (size_t i = 0; i < texts.size(); ++i) {
-    EXPECT_EQ(got[i], golden["texts"][i]) << "text " << i << ": " << texts[i].substr(0, 80);
+    EXPECT_EQ(got[i], golden["texts"][i].get<std::string>()) << "text " << i << ": " << texts[i].substr(0, 80);
   }
   const std::vector<std::string> fragments = shared["fragments"];
   SplitMix64 rng(1);
