@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
@@ -98,11 +99,16 @@ Status Engine::Impl::check(const Request& request) const {
 
 Result<RequestId> Engine::submit(Request request) {
   INVAR_CHECK(!impl_->stepping, "submit() inside step()");
-  INVAR_RETURN_IF_ERROR(impl_->check(request));
   const RequestId id = impl_->last_id + 1;
-  RequestState& state = impl_->requests.try_emplace(id, id, std::move(request)).first->second;
+  try {
+    INVAR_RETURN_IF_ERROR(impl_->check(request));
+    RequestState& state = impl_->requests.try_emplace(id, id, std::move(request)).first->second;
+    impl_->scheduler.enqueue(state);
+  } catch (const std::bad_alloc&) {
+    impl_->requests.erase(id);
+    return Error{"out of memory"};  // short enough to need none itself
+  }
   impl_->last_id = id;
-  impl_->scheduler.enqueue(state);
   return id;
 }
 

@@ -125,7 +125,7 @@ class Engine {
   ~Engine();
 
   // Errors, for this request alone: an empty prompt, an unknown token id, sampling parameters out of range, prompt and
-  // output longer than the context or than the whole cache, stop strings without a tokenizer.
+  // output longer than the context or than the whole cache, stop strings without a tokenizer, no memory for it.
   Result<RequestId> submit(Request request);
 
   // One forward over decode rows and prefill chunks. False, and nothing done, when no sample waits or runs.
