@@ -18,6 +18,7 @@ Sampler::Sampler(Executor& executor, Queue& queue, std::vector<int32_t> eos_ids)
   row_ids_.reserve(at_once);
   tokens_.reserve(at_once);
   rules_.reserve(at_once);
+  usable_.reserve(at_once);
   temperatures_.reserve(at_once);
   log_probs_.reserve(at_once);
   sums_.reserve(at_once);
@@ -66,7 +67,7 @@ void Sampler::process_logits(const Sequence& sequence, std::span<float> logits) 
 
 // Sampling and log-probs are defined for finite logits, and -inf for what is banned. Damaged weights, activations that
 // leave bf16's range or a penalty near 0 give others: then the row ends its sample, and zeros take its place.
-bool Sampler::usable(const Row& row, std::span<float> logits) const {
+bool Sampler::usable(std::span<float> logits) {
   bool wrong = false, any_finite = false;
   for (const float x : logits) {
     wrong |= !(x <= std::numeric_limits<float>::max());
@@ -74,13 +75,15 @@ bool Sampler::usable(const Row& row, std::span<float> logits) const {
   }
   if (!wrong && any_finite) return true;
   std::fill(logits.begin(), logits.end(), 0.0f);
+  return false;
+}
+
+void Sampler::fail(const Row& row) {
   row.sequence->result().message = fmt::format(
       "logits of token {} are infinite or no number; the weights are damaged or do not fit bf16, or a "
-      "penalty is too "
-      "strong",
+      "penalty is too strong",
       row.position);
   row.sequence->finish(FinishReason::kError);
-  return false;
 }
 
 void Sampler::score(std::span<const Row> rows, const std::function<void(const Drawn&)>& on_drawn) {
@@ -88,6 +91,7 @@ void Sampler::score(std::span<const Row> rows, const std::function<void(const Dr
   const int64_t count = static_cast<int64_t>(rows.size());
   row_ids_.clear();
   rules_.clear();
+  usable_.clear();
   temperatures_.clear();
   for (const Row& row : rows) row_ids_.push_back(row.row);
   const std::span<float> logits = executor_.logits(row_ids_);
@@ -104,7 +108,7 @@ void Sampler::score(std::span<const Row> rows, const std::function<void(const Dr
                                : SampleRule{.temperature = 0});
     temperatures_.push_back(rules_.back().temperature == 0 ? 1.0f : rules_.back().temperature);
     if (row.draws) process_logits(*row.sequence, logits_of(r));
-    usable(row, logits_of(r));
+    usable_.push_back(usable(logits_of(r)));
   }
   tokens_.resize(rows.size());
   log_probs_.resize(rows.size());
@@ -131,6 +135,11 @@ void Sampler::score(std::span<const Row> rows, const std::function<void(const Dr
     const Row& row = rows[static_cast<std::size_t>(r)];
     RequestState& state = *row.sequence->state;
     if (row.sequence->done) continue;
+    // Only now: the rows before this one count, as they do where they are scored in a step before.
+    if (!usable_[r]) {
+      fail(row);
+      continue;
+    }
     const auto alternatives = static_cast<std::size_t>(state.request.top_log_probs);
     std::vector<TokenLogProb>& top = row.draws ? row.sequence->result().top : state.result.prompt_top;
     top.resize(top.size() + alternatives);

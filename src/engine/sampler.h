@@ -41,7 +41,8 @@ class Sampler {
   void collect(const Step& step);
   void score(std::span<const Row> rows, const std::function<void(const Drawn&)>& on_drawn);
   void process_logits(const Sequence& sequence, std::span<float> logits) const;
-  bool usable(const Row& row, std::span<float> logits) const;
+  static bool usable(std::span<float> logits);
+  static void fail(const Row& row);
 
   Executor& executor_;
   Queue& queue_;
@@ -50,6 +51,7 @@ class Sampler {
   std::vector<Row> rows_;
   std::vector<int32_t> row_ids_, tokens_;
   std::vector<SampleRule> rules_;
+  std::vector<uint8_t> usable_;
   std::vector<float> temperatures_, log_probs_;
   std::vector<RowLogSum> sums_;
 };
