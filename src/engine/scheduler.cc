@@ -85,9 +85,19 @@ bool Scheduler::take_pages(Sequence& sequence) {
   const int64_t missing = sequence.pages.missing(sequence.size());
   // Those that run may each want a page soon; taking it from this one at once would help nobody.
   const int64_t spare = static_cast<int64_t>(running_.size());
-  const bool enough = pool_.free_pages() >= missing + spare ||
-                      pool_.free_pages() + tree_.evictable_pages() >= missing + spare;
-  if (!enough || !make_room(missing) || !sequence.pages.ensure(pool_, sequence.size())) {
+  const auto enough = [&] {
+    return pool_.free_pages() >= missing + spare ||
+           pool_.free_pages() + tree_.evictable_pages() >= missing + spare;
+  };
+  bool fits = enough();
+  if (!fits && match.partial_page >= 0) {
+    // The page to copy from takes the place of one of the copies': where nobody runs, who would ever give it up?
+    pool_.release(match.partial_page);
+    match.partial_page = -1;
+    match.tokens -= match.partial_tokens;
+    fits = enough();
+  }
+  if (!fits || !make_room(missing) || !sequence.pages.ensure(pool_, sequence.size())) {
     if (match.partial_page >= 0) pool_.release(match.partial_page);
     sequence.pages.release(pool_);
     return false;
