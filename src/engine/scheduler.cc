@@ -58,9 +58,12 @@ int64_t Scheduler::waiting() const {
   return samples;
 }
 
-bool Scheduler::worth_waiting(std::span<const int32_t> tokens, int64_t most) const {
+bool Scheduler::worth_waiting(const Waiting& waiting, std::span<const int32_t> tokens) const {
+  const int64_t most = static_cast<int64_t>(tokens.size()) - 1;
   for (const auto& other : running_) {
     if (other->decodes()) continue;
+    // Running samples are in order. Of those behind this one there may be a next one for ever.
+    if (before(*waiting.state, waiting.sample, *other->state, other->sample)) break;
     const int64_t length = std::min(most, other->size() - 1);
     if (length < other->computed + kPrefixWorthWaiting) continue;
     const auto end = std::mismatch(tokens.begin(), tokens.begin() + length, other->tokens.begin()).first;
@@ -129,7 +132,7 @@ void Scheduler::admit() {
   while (it != waiting_.end() && static_cast<int64_t>(running_.size()) < options_.max_running) {
     const std::vector<int32_t>& tokens = it->preempted ? it->preempted->tokens : it->state->request.prompt;
     const bool scores = it->sample == 0 && it->state->request.prompt_log_probs;
-    if (options_.prefix_cache && !scores && worth_waiting(tokens, static_cast<int64_t>(tokens.size()) - 1)) {
+    if (options_.prefix_cache && !scores && worth_waiting(*it, tokens)) {
       ++it;
       continue;
     }

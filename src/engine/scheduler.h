@@ -70,8 +70,8 @@ class Scheduler {
 
   int64_t pages_for(int64_t tokens) const { return (tokens + limits_.page_size - 1) / limits_.page_size; }
   void admit();
-  // Whether a running sample is about to compute a prefix of these tokens.
-  bool worth_waiting(std::span<const int32_t> tokens, int64_t most) const;
+  // Whether a running sample that is ahead in the order is about to compute a prefix of these tokens.
+  bool worth_waiting(const Waiting& waiting, std::span<const int32_t> tokens) const;
   bool take_pages(Sequence& sequence);
   bool make_room(int64_t pages);
   std::unique_ptr<Sequence> start(const Waiting& waiting) const;
