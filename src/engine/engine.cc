@@ -118,10 +118,12 @@ void Engine::Impl::take(const Sampler::Drawn& drawn) {
   const SamplingParams& sampling = state.request.sampling;
   SampleResult& result = sequence.result();
   const Executor::Weights& weights = executor.weights();
-  if (result.weights.empty() || result.weights.back().version != weights.version)
-    result.weights.push_back({.begin = static_cast<int64_t>(result.tokens.size()),
-                              .version = weights.version,
-                              .fingerprint = weights.fingerprint});
+  if (result.weights.back().version != weights.version) {
+    const int64_t begin = static_cast<int64_t>(result.tokens.size());
+    if (result.weights.back().begin == begin) result.weights.pop_back();  // drew nothing
+    result.weights.push_back(
+        {.begin = begin, .version = weights.version, .fingerprint = weights.fingerprint});
+  }
   sequence.tokens.push_back(drawn.token);
   if (!sequence.counts.empty() || !sequence.count_of.empty()) sequence.count(drawn.token, false);
   result.tokens.push_back(drawn.token);

@@ -148,6 +148,10 @@ void Scheduler::admit() {
     }
     if (first) {
       waiting.state->result.cached_tokens += sequence->computed;
+      // Here rather than with the first token, so that drawing allocates nothing.
+      const Executor::Weights& weights = executor_.weights();
+      sequence->result().weights.push_back(
+          {.begin = 0, .version = weights.version, .fingerprint = weights.fingerprint});
       // The request's next sample waits in its place, right behind.
       if (++waiting.sample < waiting.state->request.sampling.n)
         it = waiting_.insert(std::move(node)).position;

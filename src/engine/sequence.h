@@ -19,6 +19,10 @@ struct RequestState {
     result.samples.resize(static_cast<std::size_t>(request.sampling.n));
     result.prompt_tokens = static_cast<int64_t>(request.prompt.size());
     unfinished = request.sampling.n;
+    if (request.prompt_log_probs) {
+      result.prompt_log_probs.reserve(request.prompt.size());
+      result.prompt_top.reserve(request.prompt.size() * static_cast<std::size_t>(request.top_log_probs));
+    }
     // A priority is a head start: the order is fixed when the request arrives, and what came long enough before goes
     // first whatever comes later.
     order = static_cast<int64_t>(id) - request.priority * Engine::kArrivalsOfPriority;
@@ -73,6 +77,7 @@ struct Sequence {
   }
 
   void count(int32_t token, bool in_prompt) {
+    if (result().tokens.empty()) result().weights.clear();
     int32_t& place = count_of[static_cast<std::size_t>(token)];
     if (place < 0) {
       place = static_cast<int32_t>(counts.size());
