@@ -253,8 +253,7 @@ Result<std::vector<RequestResult>> Engine::run(std::vector<Request> requests,
 
 void Engine::weights_changed() {
   INVAR_CHECK(!impl_->stepping, "weights_changed() inside step()");
-  impl_->scheduler.preempt_all();
-  impl_->scheduler.flush_cache();
+  impl_->scheduler.weights_changed();
 }
 
 void Engine::flush_cache() { impl_->scheduler.flush_cache(); }

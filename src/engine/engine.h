@@ -146,7 +146,8 @@ class Engine {
 
   // Between steps, after the executor's weights have changed: forgets the prefix cache, and computes again, with the
   // new weights, the keys and values of every sample that runs or was preempted. Tokens drawn so far stay; the result's
-  // WeightSpans say which weights drew which.
+  // WeightSpans say which weights drew which. A prompt that is scored in part is scored again: the log-probs of a
+  // prompt are all of the same weights.
   void weights_changed();
 
   // Forgets every cached prefix that no running sample holds.

@@ -248,6 +248,14 @@ void Scheduler::flush_cache() {
   // What still runs goes on with the pages it has, but shares none: its cursor is from before the flush.
 }
 
+void Scheduler::weights_changed() {
+  preempt_all();
+  flush_cache();
+  for (const Waiting& waiting : waiting_) {
+    if (waiting.preempted && waiting.preempted->scores_prompt()) waiting.state->forget_half_a_score();
+  }
+}
+
 std::string Scheduler::check() const {
   tree_.check();
   // Every reference of every page is a running sample's or the tree's.

@@ -41,8 +41,10 @@ class Scheduler {
   void retire();
 
   void preempt_all();
-  // Cached pages that no sample holds are forgotten; all pages, when weights have changed (after preempt_all()).
+  // Cached pages that no sample holds are forgotten.
   void flush_cache();
+  // All that the old weights computed is forgotten, but the tokens drawn and the prompts scored to their end.
+  void weights_changed();
 
   bool idle() const { return running_.empty() && waiting_.empty(); }
   const std::vector<std::unique_ptr<Sequence>>& running() const { return running_; }

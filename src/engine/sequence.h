@@ -28,6 +28,14 @@ struct RequestState {
     order = static_cast<int64_t>(id) - request.priority * Engine::kArrivalsOfPriority;
   }
 
+  // The next weights score a prompt from its beginning, where the last ones did not come to its end.
+  void forget_half_a_score() {
+    if (prompt_scored + 1 >= request.prompt.size()) return;
+    result.prompt_log_probs.clear();
+    result.prompt_top.clear();
+    prompt_scored = 0;
+  }
+
   RequestId id;
   Request request;
   RequestResult result;
@@ -69,6 +77,7 @@ struct Sequence {
   // No token follows. Text that was held back for a stop string is final now.
   void finish(FinishReason reason) {
     result().finish = reason;
+    if (result().tokens.empty()) result().weights.clear();
     if (text) {
       text->finish();
       result().text = text->take_text();
@@ -77,7 +86,6 @@ struct Sequence {
   }
 
   void count(int32_t token, bool in_prompt) {
-    if (result().tokens.empty()) result().weights.clear();
     int32_t& place = count_of[static_cast<std::size_t>(token)];
     if (place < 0) {
       place = static_cast<int32_t>(counts.size());
