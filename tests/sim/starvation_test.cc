@@ -1,6 +1,7 @@
 // Nobody waits for ever: streams of requests against one that they could hold up.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "sim_machine.h"
@@ -30,7 +31,7 @@ TEST(Starvation, AStreamOfUrgentRequestsHoldsAPatientOneUpForTheHeadStartOfItsPr
 }
 
 TEST(Starvation, NobodyOvertakesARequestThatWaitsForPages) {
-  SimMachine machine({.pages = 8});
+  SimMachine machine({.pages = 16});
   std::vector<RequestId> order;
   const auto submit = [&](Request request) {
     request.on_token = [&order](const TokenEvent& event) {
@@ -41,7 +42,7 @@ TEST(Starvation, NobodyOvertakesARequestThatWaitsForPages) {
   };
   for (int32_t i = 0; i < 3; ++i) submit(sim_request(16, 16, i));
   machine.engine->step();
-  const RequestId large = submit(sim_request(8 * 16 - 4, 4, 20));
+  const RequestId large = submit(sim_request(16 * 16 - 4, 4, 20));
   for (int32_t i = 3; i < 20; ++i) submit(sim_request(3, 4, i));
   while (machine.engine->step()) {}
   const auto first_of_large = std::find(order.begin(), order.end(), large);

@@ -60,6 +60,8 @@ struct World::Impl {
     return request.sampling.n * (tokens / settings.engine.prefill_rows + request.sampling.max_tokens + 4 +
                                  restarts * restart_steps());
   }
+  // Those that no restart took which this world forced.
+  int64_t own_steps() const { return steps - forced * restart_steps(); }
   bool arrivals_ended() const { return submitted >= std::min(requests_max, settings.requests); }
 
   template <class... Args>
@@ -100,6 +102,8 @@ World::Impl::Impl(uint64_t seed, int64_t requests_max_)
 // What may happen between two steps.
 void World::Impl::happenings() {
   const auto now = [&](int64_t one_in) { return one_in > 0 && random.one_in(one_in); };
+  // Who is sent back again and again does not come to an end.
+  const bool forces = !arrivals_ended() || random.one_in(20);
   if (!arrivals_ended() && (now(settings.submits_one_in) || live.empty())) {
     for (int64_t i = random.between(1, settings.burst_max); i > 0 && !arrivals_ended(); --i) submit();
   }
@@ -108,11 +112,11 @@ void World::Impl::happenings() {
     abort_one(std::next(live.begin(), random.below(std::ssize(live)))->second);
   }
   if (now(settings.flushes_one_in)) engine->flush_cache();
-  if (now(settings.preempts_one_in)) {
+  if (now(settings.preempts_one_in) && forces) {
     engine->preempt_all();
     ++forced;
   }
-  if (now(settings.weights_one_in)) {
+  if (now(settings.weights_one_in) && forces) {
     executor.change_weights();
     engine->weights_changed();
     ++forced;
@@ -205,7 +209,7 @@ void World::Impl::submit() {
   }
   if (id != ++last_id) fail("request {} got number {}", last_id, id);
   place.id = id;
-  place.submitted = steps + forced * restart_steps();
+  place.submitted = own_steps();
   // Who is ahead of it, who has a place or pages now, and itself. What arrives later and goes first adds its own.
   for (auto& [other_id, other] : live) {
     if (other.done) continue;
@@ -245,7 +249,7 @@ void World::Impl::look_at_requests() {
     const bool done = engine->done(tracked.id);
     if (tracked.done && !done) fail("request {} was done and is not", tracked.id);
     tracked.done = done;
-    const int64_t age = steps + forced * restart_steps() - tracked.submitted;
+    const int64_t age = own_steps() - tracked.submitted;
     if (!done && age > tracked.steps_max)
       fail("request {} starves: {} steps, at most {} can be", tracked.id, age, tracked.steps_max);
     if (done && (arrivals_ended() || random.one_in(3))) {
