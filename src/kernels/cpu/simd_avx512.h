@@ -237,7 +237,10 @@ INVAR_SIMD void store_u64(uint64_t* p, U64x16 a) {
   _mm512_storeu_si512(p + 8, a.hi);
 }
 INVAR_SIMD uint64_t sum_of_lanes(U64x16 a) {
-  return static_cast<uint64_t>(_mm512_reduce_add_epi64(_mm512_add_epi64(a.lo, a.hi)));
+  // Not _mm512_reduce_add_epi64: sums wrap, and its last addition is one of signed integers.
+  alignas(64) uint64_t lanes[8];
+  _mm512_store_si512(lanes, _mm512_add_epi64(a.lo, a.hi));
+  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
 // The bits of double(a) + anchor, one binary64 rounding to nearest even. With anchor = 2^(52-s) and
 // 0 <= a <= anchor / 2 that is bits(anchor) + a * 2^s rounded to an integer.
