@@ -10,6 +10,9 @@ import unittest
 from tiny_model import make
 
 INVAR = os.path.abspath(sys.argv.pop(1))  # before unittest.main reads the arguments
+with open(INVAR, "rb") as program:
+    PROGRAM = program.read()
+SANITIZED = b"__asan_init" in PROGRAM or b"__tsan_init" in PROGRAM
 
 
 class Case(unittest.TestCase):
