@@ -55,10 +55,25 @@ struct BenchCommand {
   bool json = false;
 };
 
+struct VerifyCommand {
+  std::string model;              // a path; or
+  std::string url;                // http://HOST:PORT of a server
+  std::string api = "auto";       // of the server: sglang, openai
+  std::string profile = "both";   // fma32, tc16
+  std::vector<std::string> axes;  // rows of the table to run; empty: all
+  uint64_t seed = 1;
+  int64_t samples = 0;  // of each of the first three rows; 0: as many as the size of the proof says
+  int64_t timeout_s = 300;
+  bool quick = false;
+  bool json = false;
+  int64_t restart_run = -1;  // this process is the other one of the row `restart`: print the outcome of this run
+};
+
 // Each returns the exit code (0, 1, 130 when interrupted) and prints its own errors, one clear line each.
 int run_generate(const GenerateCommand& command);
 int run_chat(const ChatCommand& command);
 int run_inspect(const InspectCommand& command);
 int run_bench(const BenchCommand& command);
+int run_verify(const VerifyCommand& command);
 
 }  // namespace invar

@@ -206,11 +206,51 @@ void add_bench(CLI::App& app, BenchCommand& command) {
 }
 
 // CLI11's message, and which help to read.
+void add_verify(CLI::App& app, VerifyCommand& command) {
+  app.footer(
+      "Examples:\n"
+      "  invar verify -m MODEL                      all axes, both profiles\n"
+      "  invar verify -m MODEL --quick --seed 7     fewer values of each, another seed\n"
+      "  invar verify -m MODEL --axis chunk --axis page --profile fma32\n"
+      "  invar verify --url http://localhost:30000  any server with SGLang's or OpenAI's API\n"
+      "Exit codes: 0 every output had the bits it has alone, 1 one had not, or the proof could not run,\n"
+      "2 wrong options, 130 interrupted.");
+  CLI::Option* model = app.add_option("-m,--model,--model-path", command.model,
+                                      "Hugging Face folder, .gguf or .safetensors file");
+  model->type_name("PATH")->group(kModel);
+  app.add_option("--profile", command.profile, "both, fma32 or tc16")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(kModel);
+  app.add_option("--url", command.url, "a running server instead: http://HOST[:PORT]")
+      ->type_name("URL")
+      ->excludes(model)
+      ->group(kModel);
+  app.add_option("--api", command.api, "of the server: auto, sglang or openai")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(kModel);
+  add_number(app, "--timeout", command.timeout_s, "seconds that the server may take for one answer")
+      ->group(kModel);
+  app.add_flag("--quick", command.quick, "fewer values and samples: under a minute for a small model")
+      ->group("Proof");
+  app.add_option("--axis", command.axes, "run this row of the table alone; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME")
+      ->group("Proof");
+  add_number(app, "--seed", command.seed, "of prompts, noise and random combinations")->group("Proof");
+  add_number(app, "--samples", command.samples, "trials of single, mixed and prefix; 0: 50, fewer where slow")
+      ->group("Proof");
+  app.add_flag("--json", command.json, "one JSON object instead of the table")->group(kOutput);
+  // For the row `restart`: what the second process is told.
+  add_number(app, "--restart-run", command.restart_run, "")->group("");
+}
+
 int refuse_arguments(const CLI::App& app, const CLI::ParseError& e) {
   std::string help = "invar --help";
   for (const CLI::App* sub : app.get_subcommands()) help = "invar " + sub->get_name() + " --help";
   const std::string message =
-      app.get_subcommands().empty() ? "expected a command: generate, chat, inspect or bench" : e.what();
+      app.get_subcommands().empty() ? "expected a command: generate, chat, inspect, bench or verify" : e.what();
   fail(fmt::format("{}; see {}", message, help));
   return 2;
 }
@@ -232,12 +272,15 @@ int run(int argc, char** argv) {
   ChatCommand chat;
   InspectCommand inspect;
   BenchCommand bench;
+  VerifyCommand verify;
   CLI::App* generate_app = app.add_subcommand("generate", "Answer prompts and exit");
   CLI::App* chat_app = app.add_subcommand("chat", "Talk to a model in the terminal");
   CLI::App* inspect_app =
       app.add_subcommand("inspect", "Show what a model is: shapes, sizes, tokenizer, digest");
   CLI::App* bench_app =
       app.add_subcommand("bench", "Measure kernels and a model beside this machine's own ceilings");
+  CLI::App* verify_app =
+      app.add_subcommand("verify", "Prove on this machine that nothing around a request changes its bits");
   // After the commands, which would inherit it.
   app.footer(
       "invar COMMAND --help lists a command's options. Exit codes: 0 done, 1 refused or failed, 2 wrong "
@@ -247,6 +290,7 @@ int run(int argc, char** argv) {
   add_chat(*chat_app, chat);
   add_inspect(*inspect_app, inspect);
   add_bench(*bench_app, bench);
+  add_verify(*verify_app, verify);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -260,6 +304,7 @@ int run(int argc, char** argv) {
   if (generate_app->parsed()) return run_generate(generate);
   if (chat_app->parsed()) return run_chat(chat);
   if (inspect_app->parsed()) return run_inspect(inspect);
+  if (verify_app->parsed()) return run_verify(verify);
   return run_bench(bench);
 }
 

@@ -77,13 +77,13 @@ class Options(Case):
                             needles=(*needles, "see invar generate --help"))
 
     def test_a_missing_or_unknown_command_lists_the_commands(self):
-        self.refuse(code=2, needles=("generate, chat, inspect or bench",))
-        self.refuse("nope", code=2, needles=("generate, chat, inspect or bench",))
+        self.refuse(code=2, needles=("generate, chat, inspect, bench or verify",))
+        self.refuse("nope", code=2, needles=("generate, chat, inspect, bench or verify",))
         self.refuse("generate", "-p", "x", code=2, needles=("--model",))
 
     def test_help_and_version_go_to_standard_output(self):
         for args in [["--help"], ["--version"], ["generate", "--help"], ["chat", "--help"], ["inspect", "--help"],
-                     ["bench", "--help"]]:
+                     ["bench", "--help"], ["verify", "--help"]]:
             result = self.invar(*args)
             self.assertEqual((result.returncode, result.stderr), (0, b""))
             for line in result.stdout.decode().splitlines():

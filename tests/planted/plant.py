@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 
 SECONDS_MAX = 240
+# What the last lines of GoogleTest and of `invar verify` say.
+PASSED = re.compile(r"^\[  PASSED  \]|^PASS: ", re.MULTILINE)
+FAILED = re.compile(r"^\[  FAILED  \]|^FAIL: ", re.MULTILINE)
 
 
 class PlantError(Exception):
@@ -52,10 +55,10 @@ def apply(text, source):
 def verdict(expect, code, output):
     """None when the run is what the plant expects, otherwise what is wrong."""
     if expect == "pass":
-        return None if code == 0 and "[  PASSED  ]" in output else f"the control did not pass (exit status {code})"
+        return None if code == 0 and PASSED.search(output) else f"the control did not pass (exit status {code})"
     if code == 0:
         return "not caught: every test passed"
-    if code != 1 or "[  FAILED  ]" not in output:
+    if code != 1 or not FAILED.search(output):
         return f"exit status {code}: a crash is no failure of a test"
     if not re.search(expect, output):
         return f"a test failed, but the output does not name the fault: no match of '{expect}'"

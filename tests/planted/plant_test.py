@@ -10,6 +10,7 @@ import plant  # noqa: E402
 
 PLANT = "A fault.\nsource: a.cc\nexpect: axis: threads\n\n--- old\na + b\n--- new\nb + a\n"
 FAILED = "[  FAILED  ] Matrix.Bits\n"
+FAILED_PROOF = "chunk  512, 16  FAIL\n           axis: threads\n\nFAIL: axis: threads; 0:01\n"
 
 
 class Apply(unittest.TestCase):
@@ -33,6 +34,7 @@ class Apply(unittest.TestCase):
 class Verdict(unittest.TestCase):
     def test_a_failure_that_names_the_fault_is_caught(self):
         self.assertIsNone(plant.verdict("axis: threads", 1, FAILED + "axis: threads x tier"))
+        self.assertIsNone(plant.verdict("axis: threads", 1, FAILED_PROOF))
 
     def test_a_pass_a_crash_and_an_unnamed_failure_are_not(self):
         self.assertIn("not caught", plant.verdict("axis", 0, "axis"))
@@ -43,6 +45,7 @@ class Verdict(unittest.TestCase):
 
     def test_a_control_passes(self):
         self.assertIsNone(plant.verdict("pass", 0, "[  PASSED  ] 3 tests."))
+        self.assertIsNone(plant.verdict("pass", 0, "\nPASS: 3 outputs"))
         self.assertIn("control", plant.verdict("pass", 1, FAILED))
         self.assertIn("control", plant.verdict("pass", 0, ""))
 
