@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <set>
 
 #include "base/clock.h"
 #include "cli/session.h"
@@ -13,6 +13,7 @@
 #include "verify/child.h"
 #include "verify/local_target.h"
 #include "verify/report.h"
+#include "verify/server_target.h"
 #include "verify/verifier.h"
 
 namespace invar {
@@ -23,6 +24,11 @@ constexpr int64_t kSmallParameters = 20'000'000;
 // Above this even fma32 has few tokens a second.
 constexpr int64_t kLargeParameters = 2'000'000'000;
 constexpr std::size_t kChildOutputMax = std::size_t{64} << 20;
+
+Pace pace_of(int64_t parameters, Profile profile) {
+  if (parameters < kSmallParameters) return Pace::kFast;
+  return profile == Profile::kTc16 || parameters >= kLargeParameters ? Pace::kSlow : Pace::kMedium;
+}
 
 std::string minutes(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
@@ -68,7 +74,7 @@ class Verify {
   explicit Verify(const VerifyCommand& command) : command_(command) {}
 
   int run() {
-    const Status status = run_model();
+    const Status status = command_.url.empty() ? run_model() : run_server();
     progress_.clear();
     if (Interrupt::raised()) {
       note("interrupted; the proof is not complete");
@@ -113,18 +119,33 @@ class Verify {
     begin(fmt::format("{}: {}, {:.1f} M parameters", command_.model,
                       architecture_name(model.config.architecture), static_cast<double>(parameters) / 1e6));
     for (Profile profile : profiles) {
-      const bool slow = parameters >= (profile == Profile::kTc16 ? kSmallParameters : kLargeParameters);
-      PlanOptions options{.size = plan_size(command_.quick, slow),
+      const Pace pace = pace_of(parameters, profile);
+      PlanOptions options{.size = plan_size(command_.quick, pace),
                           .seed = command_.seed,
                           .context = model.config.max_position,
                           .encode = encode};
       if (command_.samples > 0) options.size.trials = command_.samples;
-      const Machine machine = this_machine(parameters < kSmallParameters, command_.quick || slow,
+      const Machine machine = this_machine(pace == Pace::kFast, command_.quick || pace == Pace::kSlow,
                                            std::min<int64_t>(16, options.size.batch_max));
       LocalTarget target(model, {.profile = profile, .axes = local_axes(machine), .interrupted = stopped()});
       INVAR_RETURN_IF_ERROR(run_target(target, options));
     }
     return Ok{};
+  }
+
+  Status run_server() {
+    PlanOptions options{.size = plan_size(command_.quick, Pace::kMedium),
+                        .seed = command_.seed,
+                        .server = true,
+                        .encode = [](std::string_view) { return std::vector<int32_t>(); }};
+    if (command_.samples > 0) options.size.trials = command_.samples;
+    INVAR_RETURN_IF_ERROR(check_axes(row_names(server_axes(1), true)));
+    INVAR_TRY(const auto target, ServerTarget::open({.url = command_.url,
+                                                     .api = command_.api,
+                                                     .timeout_s = command_.timeout_s,
+                                                     .batch_max = options.size.batch_max}));
+    begin(command_.url);
+    return run_target(*target, options);
   }
 
   Status run_target(Target& target, const PlanOptions& options) {
@@ -196,7 +217,7 @@ class Verify {
     progress_.clear();
     runs_ += row.runs;
     outputs_ += row.outputs;
-    if (row.failed()) failed_axes_.push_back(fmt::format("{} ({})", row.axis, target));
+    if (row.failed()) failed_axes_.insert(row.axis);
     if (command_.json) {
       rows_json_.push_back(row_json(row));
     } else if (!put(table_row(row))) {
@@ -225,7 +246,7 @@ class Verify {
   Interrupt interrupt_;
   ProgressLine progress_;
   nlohmann::ordered_json report_, rows_json_ = nlohmann::ordered_json::array();
-  std::vector<std::string> failed_axes_;
+  std::set<std::string> failed_axes_;
   int64_t runs_ = 0, outputs_ = 0, references_ = 0;
   double begin_s_ = 0;
   bool output_closed_ = false;
@@ -238,6 +259,8 @@ int run_verify(const VerifyCommand& command) {
     return fail("expected --model PATH, or --url URL of a server; see invar verify --help");
   if (command.samples < 0 || command.samples > 100000)
     return fail(fmt::format("--samples: expected 0 to 100000, found {}", command.samples));
+  if (command.timeout_s < 1 || command.timeout_s > 86400)
+    return fail(fmt::format("--timeout: expected 1 to 86400, found {}", command.timeout_s));
   return Verify(command).run();
 }
 

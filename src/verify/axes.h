@@ -75,7 +75,7 @@ std::vector<Axis> server_axes(int64_t batch_max);
 Setting reference_setting(std::span<const Axis> axes);
 // "batch 8, chunk 64": the axes on which `setting` differs from `reference`, or "the reference setting".
 std::string describe(const Setting& setting, const Setting& reference, std::span<const Axis> axes);
-// "1, 7, 16": an axis's values.
+// "7, 16 against 512 (prefill rows of a step)": an axis's values.
 std::string describe_values(const Axis& axis);
 
 }  // namespace invar

@@ -36,9 +36,11 @@ struct PlanSize {
   int64_t output_tokens;      // of each output
   int64_t prompt_tokens_max;  // 0: as the texts are
   int64_t restarts;
+  bool brief;  // fewer prompts on each axis
 };
-// `slow`: tens of tokens a second, where the machine should not be kept for hours.
-PlanSize plan_size(bool quick, bool slow);
+// How long a target takes for a token: a tiny model; a small one in fma32; what has tens of tokens a second.
+enum class Pace { kFast, kMedium, kSlow };
+PlanSize plan_size(bool quick, Pace pace);
 
 struct PlanOptions {
   PlanSize size;

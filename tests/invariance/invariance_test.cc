@@ -34,7 +34,8 @@ TEST_P(Invariance, NothingAroundARequestChangesItsBits) {
                                      .products = 20,
                                      .output_tokens = 6,
                                      .prompt_tokens_max = 400,
-                                     .restarts = 0},
+                                     .restarts = 0,
+                                     .brief = false},
                             .seed = run_seed(),
                             .context = model->config.max_position,
                             .encode = encode_by_word(model->config.vocab_size)};
