@@ -66,7 +66,8 @@ struct VerifyCommand {
   int64_t timeout_s = 300;
   bool quick = false;
   bool json = false;
-  int64_t restart_run = -1;  // this process is the other one of the row `restart`: print the outcome of this run
+  int64_t restart_run =
+      -1;  // this process is the other one of the row `restart`: print the outcome of this run
 };
 
 // Each returns the exit code (0, 1, 130 when interrupted) and prints its own errors, one clear line each.

@@ -249,8 +249,9 @@ void add_verify(CLI::App& app, VerifyCommand& command) {
 int refuse_arguments(const CLI::App& app, const CLI::ParseError& e) {
   std::string help = "invar --help";
   for (const CLI::App* sub : app.get_subcommands()) help = "invar " + sub->get_name() + " --help";
-  const std::string message =
-      app.get_subcommands().empty() ? "expected a command: generate, chat, inspect, bench or verify" : e.what();
+  const std::string message = app.get_subcommands().empty()
+                                  ? "expected a command: generate, chat, inspect, bench or verify"
+                                  : e.what();
   fail(fmt::format("{}; see {}", message, help));
   return 2;
 }
@@ -317,7 +318,8 @@ int main(int argc, char** argv) {
         "this CPU has no AVX2 with FMA; invar needs an x86-64 CPU that has both (Intel since 2013, AMD since "
         "2015)");
   invar::explain_lost_mappings(
-      "invar: a file that was being read became shorter, or its disk failed; while a model is in use, replace "
+      "invar: a file that was being read became shorter, or its disk failed; while a model is in use, "
+      "replace "
       "its files by rename\n");
   try {
     return invar::finish_output(invar::run(argc, argv));

@@ -47,7 +47,8 @@ class ProgressLine {
     }
     std::string left;
     if (progress.done > 0.02)
-      left = fmt::format(", about {} left", minutes((now_s - begin_s_) * (1 - progress.done) / progress.done));
+      left =
+          fmt::format(", about {} left", minutes((now_s - begin_s_) * (1 - progress.done) / progress.done));
     fmt::print(stderr, "\r\033[K{} {:.0f} %: {}, run {} of {}{}", target, 100 * progress.done, progress.row,
                progress.run, progress.runs, left);
     std::fflush(stderr);
@@ -184,10 +185,17 @@ class Verify {
 
   Result<Outcome> restart(const std::string& profile, int64_t index) const {
     INVAR_TRY(const std::string program, own_program());
-    std::vector<std::string> arguments = {
-        "verify",  "--model", command_.model,
-        "--profile", profile, "--seed", std::to_string(command_.seed),
-        "--samples", std::to_string(command_.samples), "--restart-run", std::to_string(index)};
+    std::vector<std::string> arguments = {"verify",
+                                          "--model",
+                                          command_.model,
+                                          "--profile",
+                                          profile,
+                                          "--seed",
+                                          std::to_string(command_.seed),
+                                          "--samples",
+                                          std::to_string(command_.samples),
+                                          "--restart-run",
+                                          std::to_string(index)};
     if (command_.quick) arguments.push_back("--quick");
     INVAR_TRY(const std::string text, run_program(program, arguments, kChildOutputMax));
     INVAR_TRY(const Json json, parse_json(text, "the other process"));
@@ -208,7 +216,8 @@ class Verify {
                options.size.output_tokens);
     std::string reference;
     for (const Axis& axis : target.axes())
-      reference += fmt::format("{}{} {}", reference.empty() ? "" : ", ", axis.name, axis.show(plan.reference[axis.id]));
+      reference += fmt::format("{}{} {}", reference.empty() ? "" : ", ", axis.name,
+                               axis.show(plan.reference[axis.id]));
     fmt::print("reference: {}\n{}", reference, table_header());
     std::fflush(stdout);
   }
@@ -234,8 +243,8 @@ class Verify {
       return;
     }
     if (failed_axes_.empty()) {
-      fmt::print("\nPASS: {} outputs of {} runs had the bits that their requests have alone; {}, seed {}\n", outputs_,
-                 runs_, minutes(seconds), command_.seed);
+      fmt::print("\nPASS: {} outputs of {} runs had the bits that their requests have alone; {}, seed {}\n",
+                 outputs_, runs_, minutes(seconds), command_.seed);
     } else {
       fmt::print("\nFAIL: axis: {}; {}, --seed {} runs the same again\n", fmt::join(failed_axes_, ", "),
                  minutes(seconds), command_.seed);

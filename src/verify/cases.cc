@@ -10,13 +10,17 @@
 namespace invar {
 namespace {
 
-constexpr std::array kWho = {"A quiet engineer", "The old librarian", "My neighbour", "An early physicist",
-                             "The night train", "A careful gardener", "One of the sailors", "The new compiler"};
-constexpr std::array kDid = {"carried", "measured", "forgot", "described", "repaired", "counted", "drew", "lost"};
-constexpr std::array kWhat = {"seven brass keys", "the length of a river", "every second letter", "a map of the coast",
-                              "three kinds of bread", "the sum of all rows", "a box of lenses", "the last page"};
-constexpr std::array kWhere = {"in the harbour", "before the war", "at 4 in the morning", "under a red lamp",
-                               "for 12.50 a day", "near the equator", "without a witness", "because it rained"};
+constexpr std::array kWho = {"A quiet engineer",   "The old librarian", "My neighbour",
+                             "An early physicist", "The night train",   "A careful gardener",
+                             "One of the sailors", "The new compiler"};
+constexpr std::array kDid = {"carried",  "measured", "forgot", "described",
+                             "repaired", "counted",  "drew",   "lost"};
+constexpr std::array kWhat = {"seven brass keys",   "the length of a river", "every second letter",
+                              "a map of the coast", "three kinds of bread",  "the sum of all rows",
+                              "a box of lenses",    "the last page"};
+constexpr std::array kWhere = {"in the harbour",    "before the war",   "at 4 in the morning",
+                               "under a red lamp",  "for 12.50 a day",  "near the equator",
+                               "without a witness", "because it rained"};
 
 template <std::size_t N>
 const char* pick(const std::array<const char*, N>& words, Draw& draw) {
@@ -78,7 +82,7 @@ SamplingParams sampling_variant(int variant, uint64_t seed, int64_t max_tokens) 
 }
 
 const char* variant_name(int variant) {
-  constexpr std::array<const char*, kVariants> kNames = {"greedy", "top-k", "top-p",
+  constexpr std::array<const char*, kVariants> kNames = {"greedy", "top-k",       "top-p",
                                                          "min-p",  "all filters", "penalties"};
   return kNames[static_cast<std::size_t>(variant)];
 }

@@ -54,8 +54,7 @@ Result<std::string> run_program(const std::string& program, const std::vector<st
   close(ends[0]);  // who prints more gets SIGPIPE
   if (code != 0) return error("cannot start {}: {}", program, std::strerror(code));
   int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   if (text.size() > bytes_max) return error("{}: expected at most {} bytes of output", program, bytes_max);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     return error("{}: expected exit status 0, found {}", program,

@@ -29,7 +29,9 @@ bool is_port(std::string_view text) {
 // One exchange; every wait ends at the stream's deadline.
 class Exchange {
  public:
-  explicit Exchange(int64_t timeout_s) : stream_(io_) { stream_.expires_after(std::chrono::seconds(timeout_s)); }
+  explicit Exchange(int64_t timeout_s) : stream_(io_) {
+    stream_.expires_after(std::chrono::seconds(timeout_s));
+  }
 
   beast::error_code connect(const HttpUrl& url) {
     beast::error_code code;
@@ -58,8 +60,8 @@ class Exchange {
                             [&code](beast::error_code done, std::size_t) { code = done; });
     io_.restart();
     io_.run();
-    if (!code) reply = {.status = static_cast<int>(parser.get().result_int()),
-                        .body = std::move(parser.get().body())};
+    if (!code)
+      reply = {.status = static_cast<int>(parser.get().result_int()), .body = std::move(parser.get().body())};
     return code;
   }
 

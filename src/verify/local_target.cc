@@ -80,18 +80,16 @@ Result<std::unique_ptr<LocalTarget::Machinery>> LocalTarget::build(std::span<con
   const KvMemory::Shape shape{.layers = static_cast<int64_t>(model_.blocks.size()),
                               .pages = 1,
                               .page_elements = model_.kv_layout(page).page_elements()};
-  INVAR_TRY(machinery->executor,
-            ModelExecutor::create(model_, machinery->queue,
-                                  {.rows_max = setting[kChunk] + setting[kBatch],
-                                   .page_size = page,
-                                   .kv_bytes = pages * shape.page_bytes(),
-                                   .running = pages},
-                                  ""));
-  INVAR_TRY(machinery->engine,
-            Engine::create(*machinery->executor, machinery->queue,
-                           {.prefill_rows = setting[kChunk],
-                            .max_running = setting[kBatch],
-                            .prefix_cache = setting[kCache] != kCacheOff}));
+  INVAR_TRY(machinery->executor, ModelExecutor::create(model_, machinery->queue,
+                                                       {.rows_max = setting[kChunk] + setting[kBatch],
+                                                        .page_size = page,
+                                                        .kv_bytes = pages * shape.page_bytes(),
+                                                        .running = pages},
+                                                       ""));
+  INVAR_TRY(machinery->engine, Engine::create(*machinery->executor, machinery->queue,
+                                              {.prefill_rows = setting[kChunk],
+                                               .max_running = setting[kBatch],
+                                               .prefix_cache = setting[kCache] != kCacheOff}));
   return machinery;
 }
 

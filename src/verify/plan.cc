@@ -35,7 +35,8 @@ class Planner {
     CaseLimits tiny = limits();
     tiny.prompt_tokens_max = 4;
     tiny.output_tokens = 2;
-    for (int i = 0; i < 2; ++i) tiny_.push_back(add_case(long_text(options_.seed + 20 + i, 40), i, true, tiny));
+    for (int i = 0; i < 2; ++i)
+      tiny_.push_back(add_case(long_text(options_.seed + 20 + i, 40), i, true, tiny));
     for (const Axis& axis : axes_) sweep(axis);
     product();
     if (!options_.server && options_.size.restarts > 0) restart();
@@ -80,7 +81,8 @@ class Planner {
 
   void single() {
     const std::vector<int> cases = variants_of("Tell me about Richard Feynman: ", {0, 1, 2, 3, 4, 5});
-    PlanRow row{.name = "single", .tried = fmt::format("one prompt, batches of 1 to {}", options_.size.batch_max)};
+    PlanRow row{.name = "single",
+                .tried = fmt::format("one prompt, batches of 1 to {}", options_.size.batch_max)};
     const int64_t last = std::max<int64_t>(1, options_.size.trials - 1);
     for (int64_t trial = 0; trial < options_.size.trials; ++trial) {
       std::vector<int> batch;
@@ -97,7 +99,8 @@ class Planner {
     const int64_t most = std::min<int64_t>(options_.size.batch_max, 16);
     for (int64_t trial = 0; trial < options_.size.trials; ++trial) {
       std::vector<int> batch = {draw_.pick(first), draw_.pick(second)};
-      const int64_t more = static_cast<int64_t>(draw_.below(static_cast<uint64_t>(std::max<int64_t>(1, most - 1))));
+      const int64_t more =
+          static_cast<int64_t>(draw_.below(static_cast<uint64_t>(std::max<int64_t>(1, most - 1))));
       for (int64_t i = 0; i < more; ++i) batch.push_back(draw_.pick(draw_.below(3) == 0 ? second : first));
       draw_.shuffle(batch);
       const Setting setting = in_one_batch(batch.size());
@@ -130,7 +133,8 @@ class Planner {
     // At temperature 1 the draw's log-prob is the prompt's: of the distribution before top-k, top-p and min-p.
     std::vector<int> cases = variants_of(long_text(options_.seed + 5, 200), {0, 1, 4});
     for (int c : variants_of("The three largest rivers are ", {1, 4})) cases.push_back(c);
-    PlanRow row{.name = "decode", .tried = "drawn tokens, and the same read as a prompt", .kind = RowKind::kScored};
+    PlanRow row{
+        .name = "decode", .tried = "drawn tokens, and the same read as a prompt", .kind = RowKind::kScored};
     row.runs.push_back({cases, crowd()});
     Setting alone = plan_.reference;
     if (has(kChunk)) alone[kChunk] = axis(kChunk).values[1];
@@ -166,7 +170,8 @@ class Planner {
     growing.prompt_tokens_max = kSmallestPage - 1;
     growing.output_tokens = std::max<int64_t>(3, growing.output_tokens);
     std::vector<int> cases;
-    for (int i = 0; i < 4; ++i) cases.push_back(add_case(long_text(options_.seed + 10 + i, 200), i, false, growing));
+    for (int i = 0; i < 4; ++i)
+      cases.push_back(add_case(long_text(options_.seed + 10 + i, 200), i, false, growing));
     return cases;
   }
 
@@ -189,7 +194,8 @@ class Planner {
       Run run{.cases = common_, .setting = plan_.reference};
       for (const Axis& axis : axes_) {
         const int64_t value = axis.values[static_cast<std::size_t>(draw_.below(axis.in_product))];
-        run.setting[axis.id] = axis.seeded && value != 0 ? 1 + static_cast<int64_t>(draw_.next() >> 44) : value;
+        run.setting[axis.id] =
+            axis.seeded && value != 0 ? 1 + static_cast<int64_t>(draw_.next() >> 44) : value;
       }
       row.runs.push_back(std::move(run));
     }
@@ -223,19 +229,39 @@ PlanSize plan_size(bool quick, Pace pace) {
                 .restarts = 2,
                 .brief = false};
   if (pace == Pace::kSlow)
-    size = {.trials = 8, .batch_max = 8, .products = 6, .output_tokens = 3, .prompt_tokens_max = 40, .restarts = 1,
+    size = {.trials = 8,
+            .batch_max = 8,
+            .products = 6,
+            .output_tokens = 3,
+            .prompt_tokens_max = 40,
+            .restarts = 1,
             .brief = true};
   if (!quick) return size;
   switch (pace) {
     case Pace::kFast:
-      return {.trials = 6, .batch_max = 12, .products = 6, .output_tokens = 4, .prompt_tokens_max = 400,
-              .restarts = 1, .brief = false};
+      return {.trials = 6,
+              .batch_max = 12,
+              .products = 6,
+              .output_tokens = 4,
+              .prompt_tokens_max = 400,
+              .restarts = 1,
+              .brief = false};
     case Pace::kMedium:
-      return {.trials = 4, .batch_max = 12, .products = 4, .output_tokens = 3, .prompt_tokens_max = 160,
-              .restarts = 1, .brief = true};
+      return {.trials = 4,
+              .batch_max = 12,
+              .products = 4,
+              .output_tokens = 3,
+              .prompt_tokens_max = 160,
+              .restarts = 1,
+              .brief = true};
     case Pace::kSlow: break;
   }
-  return {.trials = 1, .batch_max = 3, .products = 1, .output_tokens = 2, .prompt_tokens_max = 8, .restarts = 0,
+  return {.trials = 1,
+          .batch_max = 3,
+          .products = 1,
+          .output_tokens = 2,
+          .prompt_tokens_max = 8,
+          .restarts = 0,
           .brief = true};
 }
 

@@ -57,8 +57,7 @@ nlohmann::ordered_json row_json(const RowResult& row) {
                                  {"cached_tokens", row.evidence.cached_tokens}};
   if (!row.skipped.empty()) json["skipped"] = row.skipped;
   if (row.failed())
-    json["failure"] = {
-        {"axis", row.axis}, {"smallest", row.combination}, {"difference", row.difference}};
+    json["failure"] = {{"axis", row.axis}, {"smallest", row.combination}, {"difference", row.difference}};
   return json;
 }
 

@@ -36,7 +36,9 @@ Json sglang_request(std::span<const Case> cases) {
     one["sampling_seed"] = c.sampling.seed;
     sampling.push_back(std::move(one));
   }
-  return {{"text", texts(cases)}, {"sampling_params", std::move(sampling)}, {"return_logprob", true},
+  return {{"text", texts(cases)},
+          {"sampling_params", std::move(sampling)},
+          {"return_logprob", true},
           {"stream", false}};
 }
 
@@ -56,7 +58,8 @@ Result<TokenList> parse_token_list(const Json& output, const char* field, const 
   INVAR_TRY(const JsonObject object, JsonObject::from(output, where));
   INVAR_TRY(const JsonObject meta, object.require_object("meta_info"));
   const Json* list = meta.find(field);
-  if (list == nullptr || !list->is_array()) return meta.mismatch(field, "a list of [log-prob, token id, text]");
+  if (list == nullptr || !list->is_array())
+    return meta.mismatch(field, "a list of [log-prob, token id, text]");
   TokenList tokens;
   for (std::size_t i = 0; i < list->size(); ++i) {
     const Json& item = (*list)[i];
@@ -92,7 +95,8 @@ Result<std::vector<Output>> parse_openai(const Json& reply, std::size_t cases, c
   INVAR_TRY(const JsonObject object, JsonObject::from(reply, where));
   const Json* choices = object.find("choices");
   if (choices == nullptr || !choices->is_array()) return object.mismatch("choices", "a list");
-  if (choices->size() != cases) return error("{}: expected {} choices, found {}", where, cases, choices->size());
+  if (choices->size() != cases)
+    return error("{}: expected {} choices, found {}", where, cases, choices->size());
   std::vector<Output> outputs(cases);
   std::vector<bool> seen(cases, false);
   for (const Json& item : *choices) {
@@ -104,7 +108,8 @@ Result<std::vector<Output>> parse_openai(const Json& reply, std::size_t cases, c
     INVAR_TRY(output.text, choice.require_string("text"));
     INVAR_TRY(const JsonObject log_probs, choice.require_object("logprobs"));
     const Json* values = log_probs.find("token_logprobs");
-    if (values == nullptr || !values->is_array()) return log_probs.mismatch("token_logprobs", "a list of numbers");
+    if (values == nullptr || !values->is_array())
+      return log_probs.mismatch("token_logprobs", "a list of numbers");
     for (const Json& value : *values) {
       if (!value.is_number()) return log_probs.mismatch("token_logprobs", "a list of numbers");
       output.log_probs.push_back(value.get<double>());

@@ -25,7 +25,8 @@ Result<std::string> first_model(const HttpClient& client) {
   INVAR_TRY(const Json json, parse_reply(reply, where));
   INVAR_TRY(const JsonObject object, JsonObject::from(json, where));
   const Json* data = object.find("data");
-  if (data == nullptr || !data->is_array() || data->empty()) return object.mismatch("data", "a list of models");
+  if (data == nullptr || !data->is_array() || data->empty())
+    return object.mismatch("data", "a list of models");
   INVAR_TRY(const JsonObject model, JsonObject::from(data->front(), where + ": data"));
   return model.require_string("id");
 }
@@ -62,7 +63,8 @@ Result<std::unique_ptr<ServerTarget>> ServerTarget::open(const Options& options)
 }
 
 std::string ServerTarget::name() const {
-  return fmt::format("{} at {}", api_ == ServerApi::kSglang ? "SGLang's API" : "OpenAI's API", client_.address());
+  return fmt::format("{} at {}", api_ == ServerApi::kSglang ? "SGLang's API" : "OpenAI's API",
+                     client_.address());
 }
 
 Result<Json> ServerTarget::post(std::string_view target, const Json& body) const {

@@ -61,7 +61,8 @@ class Shrinker {
       for (std::size_t begin = 0; begin < smallest_.run.cases.size() && smallest_.run.cases.size() > part;) {
         Run tried = smallest_.run;
         const auto first = tried.cases.begin() + static_cast<std::ptrdiff_t>(begin);
-        tried.cases.erase(first, first + static_cast<std::ptrdiff_t>(std::min(part, tried.cases.size() - begin)));
+        tried.cases.erase(first,
+                          first + static_cast<std::ptrdiff_t>(std::min(part, tried.cases.size() - begin)));
         INVAR_TRY(const bool fails, still_fails(tried));
         any |= fails;
         if (!fails) begin += part;
