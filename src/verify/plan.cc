@@ -256,7 +256,7 @@ PlanSize plan_size(bool quick, Pace pace) {
               .brief = true};
     case Pace::kSlow: break;
   }
-  return {.trials = 1,
+  return {.trials = 2,
           .batch_max = 3,
           .products = 1,
           .output_tokens = 2,

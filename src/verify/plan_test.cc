@@ -26,7 +26,7 @@ TEST(Plan, IsAFunctionOfItsSeed) {
   const auto runs = [](const Plan& p) {
     std::vector<std::pair<std::vector<int>, Setting>> all;
     for (const PlanRow& row : p.rows)
-      for (const Run& run : row.runs) all.emplace_back(run.cases, run.setting);
+      for (const invar::Run& run : row.runs) all.emplace_back(run.cases, run.setting);
     return all;
   };
   EXPECT_EQ(runs(plan(3, axes())), runs(plan(3, axes())));
@@ -47,7 +47,7 @@ TEST(Plan, HasARowForEveryNameAndFiftyTrialsOfTheAnnouncementsTests) {
 }
 
 TEST(Plan, ProductsDrawNoSlowTier) {
-  for (const Run& run : row_of(plan(1, axes()), "product").runs) EXPECT_EQ(run.setting[kIsa], 1);
+  for (const invar::Run& run : row_of(plan(1, axes()), "product").runs) EXPECT_EQ(run.setting[kIsa], 1);
 }
 
 TEST(Plan, EveryWayToSampleIsInTheFirstRow) {

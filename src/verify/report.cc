@@ -29,12 +29,12 @@ std::string evidence(const RowResult& row) {
 }  // namespace
 
 std::string table_header() {
-  return fmt::format("{:<10}  {:<52}  {:>4}  {:>7}  {:>8}  {}\n", "axis", "settings tried", "runs", "outputs",
+  return fmt::format("{:<10}  {:<58}  {:>4}  {:>7}  {:>8}  {}\n", "axis", "settings tried", "runs", "outputs",
                      "distinct", "verdict");
 }
 
 std::string table_row(const RowResult& row) {
-  std::string text = fmt::format("{:<10}  {:<52}  {:>4}  {:>7}  {:>8}  {}\n", row.name, row.tried, row.runs,
+  std::string text = fmt::format("{:<10}  {:<58}  {:>4}  {:>7}  {:>8}  {}\n", row.name, row.tried, row.runs,
                                  row.outputs, row.distinct, verdict(row));
   const std::string seen = evidence(row);
   if (!seen.empty()) text += fmt::format("{:<10}  with {}\n", "", seen);

@@ -19,9 +19,9 @@ Run everything_changed() {
   return run;
 }
 
-Smallest shrunk(const std::function<bool(const Run&)>& fails, int64_t attempts_max = 200) {
+Smallest shrunk(const std::function<bool(const invar::Run&)>& fails, int64_t attempts_max = 200) {
   const std::vector<Axis> all = axes();
-  const Attempt attempt = [&fails](const Run& run) -> Result<std::string> {
+  const Attempt attempt = [&fails](const invar::Run& run) -> Result<std::string> {
     return std::string(fails(run) ? "differs" : "");
   };
   auto smallest = shrink(attempt, all, everything_changed(), attempts_max);
@@ -30,7 +30,7 @@ Smallest shrunk(const std::function<bool(const Run&)>& fails, int64_t attempts_m
 }
 
 TEST(Shrink, LeavesTheOneAxisThatMattersAtItsFirstListedValueThatFails) {
-  const Smallest smallest = shrunk([](const Run& run) { return run.setting[kChunk] < 100; });
+  const Smallest smallest = shrunk([](const invar::Run& run) { return run.setting[kChunk] < 100; });
   EXPECT_EQ(smallest.axes, "chunk");
   EXPECT_EQ(smallest.run.setting[kChunk], 64);
   EXPECT_EQ(smallest.run.cases.size(), 1u);
@@ -39,12 +39,12 @@ TEST(Shrink, LeavesTheOneAxisThatMattersAtItsFirstListedValueThatFails) {
 
 TEST(Shrink, NamesAxesThatFailOnlyTogether) {
   const Smallest smallest =
-      shrunk([](const Run& run) { return run.setting[kChunk] != 512 && run.setting[kBatch] > 2; });
+      shrunk([](const invar::Run& run) { return run.setting[kChunk] != 512 && run.setting[kBatch] > 2; });
   EXPECT_EQ(smallest.axes, "batch x chunk");
 }
 
 TEST(Shrink, KeepsTheRequestsThatMatterInTheirOrder) {
-  const Smallest smallest = shrunk([](const Run& run) {
+  const Smallest smallest = shrunk([](const invar::Run& run) {
     const auto has = [&run](int c) { return std::count(run.cases.begin(), run.cases.end(), c) > 0; };
     return run.setting[kBatch] > 1 && has(2) && has(5);
   });
@@ -53,19 +53,19 @@ TEST(Shrink, KeepsTheRequestsThatMatterInTheirOrder) {
 }
 
 TEST(Shrink, WithoutAnAxisItIsNeighboursOrRepetition) {
-  EXPECT_EQ(shrunk([](const Run& run) { return run.cases.size() > 1; }).axes, "neighbours");
-  EXPECT_EQ(shrunk([](const Run&) { return true; }).axes, "repetition");
-  EXPECT_EQ(shrunk([](const Run&) { return false; }).axes, "repetition");
+  EXPECT_EQ(shrunk([](const invar::Run& run) { return run.cases.size() > 1; }).axes, "neighbours");
+  EXPECT_EQ(shrunk([](const invar::Run&) { return true; }).axes, "repetition");
+  EXPECT_EQ(shrunk([](const invar::Run&) { return false; }).axes, "repetition");
 }
 
 TEST(Shrink, StopsAfterItsAttempts) {
-  const Smallest smallest = shrunk([](const Run&) { return true; }, 3);
+  const Smallest smallest = shrunk([](const invar::Run&) { return true; }, 3);
   EXPECT_EQ(smallest.attempts, 3);
 }
 
 TEST(Shrink, AnErrorOfTheWorldIsHandedOn) {
   const std::vector<Axis> all = axes();
-  const Attempt attempt = [](const Run&) -> Result<std::string> { return error("gone"); };
+  const Attempt attempt = [](const invar::Run&) -> Result<std::string> { return error("gone"); };
   const auto smallest = shrink(attempt, all, everything_changed(), 10);
   ASSERT_FALSE(smallest.ok());
   EXPECT_EQ(smallest.message(), "gone");
