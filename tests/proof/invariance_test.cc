@@ -39,7 +39,7 @@ TEST_P(Invariance, NothingAroundARequestChangesItsBits) {
                             .seed = run_seed(),
                             .context = model->config.max_position,
                             .encode = encode_by_word(model->config.vocab_size)};
-  // Few values on each axis: the products draw more of them than the sweeps.
+  // Few values on each axis, for time; tests/invariance has more of them.
   const Machine machine = this_machine(true, true, options.size.batch_max);
   LocalTarget target(*model, {.profile = profile, .axes = local_axes(machine)});
   const Plan plan = make_plan(options, target.axes());
