@@ -69,21 +69,20 @@ DecoderModel random_model(const ModelConfig& config) {
 void expect_covered(const ModelConfig& config, const std::string& what) {
   const DecoderModel model = random_model(config);
   std::vector<Request> requests = mixed_requests(config.vocab_size, kSeed);
-  std::erase_if(requests,
-                [](const Request& r) { return r.prompt.size() != 17 && r.prompt.size() != 129; });
+  std::erase_if(requests, [](const Request& r) { return r.prompt.size() != 17 && r.prompt.size() != 129; });
   ASSERT_EQ(requests.size(), 2u);
   static int turn = 0;
   for (const Profile profile : {Profile::kFma32, Profile::kTc16}) {
-    const Outcome expected = run(model, profile, requests, {});
+    const MatrixOutcome expected = run(model, profile, requests, {});
     for (const Tier tier : fast_tiers()) {
       ++turn;
       constexpr int kThreads[] = {1, 2, 3, 5, 8};
       constexpr int64_t kChunks[] = {1, 7, 64, 512};
-      const Setting setting = {.tier = tier,
-                               .threads = kThreads[turn % 5],
-                               .step_rows = kChunks[turn % 4],
-                               .page_size = kCoveredPageSizes[turn / 3 % 4],
-                               .batch_max = 1 + turn % 2};
+      const MatrixSetting setting = {.tier = tier,
+                                     .threads = kThreads[turn % 5],
+                                     .step_rows = kChunks[turn % 4],
+                                     .page_size = kCoveredPageSizes[turn / 3 % 4],
+                                     .batch_max = 1 + turn % 2};
       ASSERT_TRUE(check_coverage(config, profile, tier, setting.page_size, setting.threads).ok()) << what;
       ASSERT_EQ(first_difference(expected, run(model, profile, requests, setting)), "")
           << what << ", " << profile_name(profile) << ", " << describe(setting);
@@ -133,9 +132,10 @@ TEST(Coverage, ManyThreads) {
   const DecoderModel model = random_model(small_config());
   const auto requests = mixed_requests(model.config.vocab_size, kSeed);
   for (const Profile profile : {Profile::kFma32, Profile::kTc16}) {
-    const Outcome expected = run(model, profile, requests, {.tier = Tier::kAvx2});
+    const MatrixOutcome expected = run(model, profile, requests, {.tier = Tier::kAvx2});
     for (const int threads : {7, 31, kCoveredThreadsMax}) {
-      const Setting setting = {.tier = best_tier(), .threads = threads, .page_size = 16, .batch_max = 9};
+      const MatrixSetting setting = {
+          .tier = best_tier(), .threads = threads, .page_size = 16, .batch_max = 9};
       ASSERT_EQ(first_difference(expected, run(model, profile, requests, setting)), "") << describe(setting);
     }
   }

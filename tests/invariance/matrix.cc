@@ -27,13 +27,13 @@ std::string difference(const char* what, std::size_t request, const std::vector<
 
 }  // namespace
 
-std::string describe(const Setting& s) {
+std::string describe(const MatrixSetting& s) {
   return fmt::format("tier {}, threads {}, chunk {}, page {}, batch {}, order {}", tier_name(s.tier),
                      s.threads, s.step_rows, s.page_size, s.batch_max, s.order);
 }
 
-Outcome run(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
-            const Setting& setting) {
+MatrixOutcome run(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
+                  const MatrixSetting& setting) {
   ThreadPool pool(setting.threads);
   Queue queue(pool, profile, setting.tier);
   auto executor = ModelExecutor::create(model, queue,
@@ -53,13 +53,13 @@ Outcome run(const DecoderModel& model, Profile profile, const std::vector<Reques
   for (std::size_t i : order) ordered.push_back(requests[i]);
   auto results = (*engine)->run(std::move(ordered));
   INVAR_CHECK(results.ok(), "{}", results.message());
-  Outcome outcome;
+  MatrixOutcome outcome;
   outcome.results.resize(requests.size());
   for (std::size_t i = 0; i < order.size(); ++i) outcome.results[order[i]] = std::move((*results)[i]);
   return outcome;
 }
 
-std::string first_difference(const Outcome& expected, const Outcome& found) {
+std::string first_difference(const MatrixOutcome& expected, const MatrixOutcome& found) {
   for (std::size_t i = 0; i < expected.results.size(); ++i) {
     const std::string prompt = difference("prompt log-prob", i, expected.results[i].prompt_log_probs,
                                           found.results[i].prompt_log_probs);
@@ -77,11 +77,11 @@ namespace {
 
 // Puts axis after axis of `failing` back to `base` while a difference stays; returns the names of those left.
 std::string axes_of(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
-                    const Setting& base, const Outcome& expected, Setting& failing) {
+                    const MatrixSetting& base, const MatrixOutcome& expected, MatrixSetting& failing) {
   std::string axes;
   const auto reduce = [&](const char* name, auto member) {
     if (failing.*member == base.*member) return;
-    Setting tried = failing;
+    MatrixSetting tried = failing;
     tried.*member = base.*member;
     if (!first_difference(expected, run(model, profile, requests, tried)).empty()) {
       failing = tried;
@@ -89,27 +89,28 @@ std::string axes_of(const DecoderModel& model, Profile profile, const std::vecto
       axes += axes.empty() ? name : fmt::format(" x {}", name);
     }
   };
-  reduce("order", &Setting::order);
-  reduce("page", &Setting::page_size);
-  reduce("threads", &Setting::threads);
-  reduce("batch", &Setting::batch_max);
-  reduce("chunk", &Setting::step_rows);
-  reduce("tier", &Setting::tier);
+  reduce("order", &MatrixSetting::order);
+  reduce("page", &MatrixSetting::page_size);
+  reduce("threads", &MatrixSetting::threads);
+  reduce("batch", &MatrixSetting::batch_max);
+  reduce("chunk", &MatrixSetting::step_rows);
+  reduce("tier", &MatrixSetting::tier);
   return axes;
 }
 
 }  // namespace
 
 std::string name_axes(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
-                      const Setting& base, const Outcome& expected, const Setting& failing) {
-  Setting smallest = failing;
+                      const MatrixSetting& base, const MatrixOutcome& expected,
+                      const MatrixSetting& failing) {
+  MatrixSetting smallest = failing;
   std::string named =
       fmt::format("axis: {}; smallest failing setting: {}",
                   axes_of(model, profile, requests, base, expected, smallest), describe(smallest));
   if (failing.tier == base.tier) return named;
-  Setting tier_base = base;
+  MatrixSetting tier_base = base;
   tier_base.tier = failing.tier;
-  const Outcome of_tier = run(model, profile, requests, tier_base);
+  const MatrixOutcome of_tier = run(model, profile, requests, tier_base);
   smallest = failing;
   if (first_difference(of_tier, run(model, profile, requests, failing)).empty())
     return named + "\nwithin the tier: no axis, all of it differs from ref";

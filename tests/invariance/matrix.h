@@ -11,7 +11,7 @@
 namespace invar {
 
 // A value on each axis that may not change a bit.
-struct Setting {
+struct MatrixSetting {
   Tier tier = Tier::kRef;
   int threads = 1;
   int64_t step_rows = 512;  // prefill chunk
@@ -20,21 +20,21 @@ struct Setting {
   uint64_t order = 0;     // which permutation of the requests; 0: as they come
 };
 
-std::string describe(const Setting& setting);
+std::string describe(const MatrixSetting& setting);
 
-struct Outcome {
+struct MatrixOutcome {
   std::vector<RequestResult> results;  // in the order of the requests, whatever order they ran in
 };
-Outcome run(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
-            const Setting& setting);
+MatrixOutcome run(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
+                  const MatrixSetting& setting);
 
 // "" when both outcomes are equal in every bit; otherwise the first difference: request, token and bits.
-std::string first_difference(const Outcome& expected, const Outcome& found);
+std::string first_difference(const MatrixOutcome& expected, const MatrixOutcome& found);
 
 // Which axes a difference comes from, for a person: those of `failing` that cannot be put back to `base` without the
 // difference going, and the same against `base` in the failing tier, for a kernel that disagrees with itself.
 std::string name_axes(const DecoderModel& model, Profile profile, const std::vector<Request>& requests,
-                      const Setting& base, const Outcome& expected, const Setting& failing);
+                      const MatrixSetting& base, const MatrixOutcome& expected, const MatrixSetting& failing);
 
 // Prompts of many lengths (1 to 300 tokens), greedy and sampled with every filter, from a seed.
 std::vector<Request> mixed_requests(int64_t vocab, uint64_t seed);

@@ -26,8 +26,8 @@ T pick(std::mt19937_64& random, std::initializer_list<T> values) {
   return *(values.begin() + random() % values.size());
 }
 
-Setting random_setting(std::mt19937_64& random, const std::vector<Tier>& tiers) {
-  Setting setting;
+MatrixSetting random_setting(std::mt19937_64& random, const std::vector<Tier>& tiers) {
+  MatrixSetting setting;
   setting.tier = tiers[random() % tiers.size()];
   setting.threads = pick(random, {1, 2, 3, 5});
   setting.step_rows = pick<int64_t>(random, {1, 7, 16, 64, 100, 512});
@@ -47,8 +47,8 @@ TEST_P(Matrix, EveryProductOfSettingsGivesTheBitsOfTheReferenceTier) {
   ASSERT_TRUE(model.ok()) << model.message();
   const uint64_t seed = run_seed();
   const auto requests = mixed_requests(model->config.vocab_size, seed);
-  const Setting base;
-  const Outcome expected = run(*model, profile, requests, base);
+  const MatrixSetting base;
+  const MatrixOutcome expected = run(*model, profile, requests, base);
 
   std::vector<Tier> tiers;
   for (Tier tier : {Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16}) {
@@ -56,7 +56,7 @@ TEST_P(Matrix, EveryProductOfSettingsGivesTheBitsOfTheReferenceTier) {
   }
   std::mt19937_64 random(seed);
   for (int i = 0; i < kCombinations; ++i) {
-    const Setting setting = random_setting(random, tiers);
+    const MatrixSetting setting = random_setting(random, tiers);
     const std::string difference = first_difference(expected, run(*model, profile, requests, setting));
     ASSERT_EQ(difference, "") << describe(setting) << "\n"
                               << name_axes(*model, profile, requests, base, expected, setting);
