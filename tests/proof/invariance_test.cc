@@ -1,5 +1,5 @@
 // The same prompt and seed give the same tokens and log-prob bits whatever is around them: `invar verify`'s proof, on
-// tiny models of every architecture, with a new seed each time.
+// tiny models, with a new seed each time.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -29,13 +29,13 @@ TEST_P(Invariance, NothingAroundARequestChangesItsBits) {
   ASSERT_TRUE(source.ok()) << source.message();
   auto model = load_decoder(*source);
   ASSERT_TRUE(model.ok()) << model.message();
-  const PlanOptions options{.size = {.trials = 6,
-                                     .batch_max = 12,
-                                     .products = 20,
+  const PlanOptions options{.size = {.trials = 3,
+                                     .batch_max = 6,
+                                     .products = 8,
                                      .output_tokens = 6,
                                      .prompt_tokens_max = 400,
                                      .restarts = 0,
-                                     .brief = false},
+                                     .brief = true},
                             .seed = run_seed(),
                             .context = model->config.max_position,
                             .encode = encode_by_word(model->config.vocab_size)};
@@ -57,9 +57,10 @@ TEST_P(Invariance, NothingAroundARequestChangesItsBits) {
   EXPECT_GT(evidence.cached_tokens, 0);
 }
 
+// One model of each profile, for time: tests/invariance has every architecture in both.
 INSTANTIATE_TEST_SUITE_P(Models, Invariance,
-                         testing::Combine(testing::Values("llama", "qwen2", "qwen3"),
-                                          testing::Values(Profile::kFma32, Profile::kTc16)),
+                         testing::Values(std::tuple("llama", Profile::kFma32),
+                                         std::tuple("qwen3", Profile::kTc16)),
                          [](const auto& info) {
                            return fmt::format("{}_{}", std::get<0>(info.param),
                                               profile_name(std::get<1>(info.param)));
