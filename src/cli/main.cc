@@ -232,7 +232,7 @@ void add_verify(CLI::App& app, VerifyCommand& command) {
       ->group(kModel);
   add_number(app, "--timeout", command.timeout_s, "seconds that the server may take for one answer")
       ->group(kModel);
-  app.add_flag("--quick", command.quick, "fewer values and samples: under a minute for a small model")
+  app.add_flag("--quick", command.quick, "fewer values and samples: a minute or two for a small model")
       ->group("Proof");
   app.add_option("--axis", command.axes, "run this row of the table alone; may be repeated")
       ->allow_extra_args(false)
