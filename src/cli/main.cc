@@ -83,7 +83,7 @@ void add_model_options(CLI::App& app, ModelOptions& model, bool required) {
       ->capture_default_str()
       ->group(kSpeed);
   add_number(app, "-t,--threads", model.threads, "0: one for each core")->group(kSpeed);
-  add_number(app, "--chunked-prefill-size", model.step_rows, "most rows of a step")->group(kSpeed);
+  add_number(app, "--chunked-prefill-size", model.step_rows, "most rows of prompts in a step")->group(kSpeed);
   add_number(app, "--max-running-requests", model.batch_max, "most requests in a batch")->group(kSpeed);
   add_number(app, "--page-size", model.page_size, "tokens in a page of the KV cache: 16, 32, 64 or 128")
       ->group(kSpeed);
@@ -198,7 +198,8 @@ void add_bench(CLI::App& app, BenchCommand& command) {
       "Examples:\n"
       "  invar bench linear attention --seconds 0.2\n"
       "  invar bench prefill decode throughput -m MODEL");
-  app.add_option("what", command.what, "ceilings, linear, attention, prefill, decode, throughput; default: all")
+  app.add_option("what", command.what,
+                 "ceilings, linear, attention, prefill, decode, throughput; default: all")
       ->type_name("NAME");
   add_number(app, "--seconds", command.seconds, "time spent on each line")->group(kOutput);
   app.add_flag("--json", command.json, "one JSON object a line")->group(kOutput);

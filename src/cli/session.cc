@@ -88,20 +88,23 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
   }
   // Refused before the weights are read: what needs no weight to be known.
   INVAR_RETURN_IF_ERROR(check_coverage(weights.config(), profile, tier, options.page_size, threads));
-  INVAR_TRY(DecoderModel model, load_decoder(weights));
+  auto pool = std::make_unique<ThreadPool>(threads);
+  INVAR_TRY(DecoderModel model, load_decoder(weights, pool.get()));
+  const std::string digest = WeightDigest::of(model, *pool).combined();
+  INVAR_TRY(std::string fingerprint, model_fingerprint(model.config, profile, digest));
 
   auto session = std::make_unique<Session>(Session{.weights = std::move(weights),
                                                    .tokenizer = std::move(tokenizer),
                                                    .chat_template = std::move(chat_template),
                                                    .model = std::move(model)});
-  session->pool = std::make_unique<ThreadPool>(threads);
+  session->pool = std::move(pool);
   session->queue = std::make_unique<Queue>(*session->pool, profile, tier);
   INVAR_TRY(session->executor, ModelExecutor::create(session->model, *session->queue,
                                                      {.rows_max = options.step_rows + options.batch_max,
                                                       .page_size = options.page_size,
                                                       .kv_bytes = options.kv_mib << 20,
                                                       .running = options.batch_max},
-                                                     ""));
+                                                     std::move(fingerprint)));
   EngineOptions engine{
       .prefill_rows = options.step_rows, .max_running = options.batch_max, .tokenizer = &session->tokenizer};
   for (int64_t id : session->model.config.eos_ids) engine.eos_ids.push_back(static_cast<int32_t>(id));

@@ -176,9 +176,7 @@ class Verify {
     if (row.kind != RowKind::kRestart || command_.restart_run >= static_cast<int64_t>(row.runs.size()))
       return error("--restart-run: found {}, the plan has no such run", command_.restart_run);
     const Run& run = row.runs[static_cast<std::size_t>(command_.restart_run)];
-    std::vector<Case> cases;
-    for (int index : run.cases) cases.push_back(plan.cases[static_cast<std::size_t>(index)]);
-    INVAR_TRY(const Outcome outcome, target.run(cases, run.setting));
+    INVAR_TRY(const Outcome outcome, target.run(cases_of(plan, run), run.setting));
     fmt::print("{}\n", outcome_json(outcome).dump());
     return Ok{};
   }

@@ -125,7 +125,7 @@ void Engine::Impl::take(const Sampler::Drawn& drawn) {
         {.begin = begin, .version = weights.version, .fingerprint = weights.fingerprint});
   }
   sequence.tokens.push_back(drawn.token);
-  if (!sequence.counts.empty() || !sequence.count_of.empty()) sequence.count(drawn.token, false);
+  if (!sequence.count_of.empty()) sequence.count(drawn.token, false);
   result.tokens.push_back(drawn.token);
   result.log_probs.push_back(drawn.log_prob);
   ++stats.output_tokens;
@@ -233,9 +233,17 @@ Result<std::vector<RequestResult>> Engine::run(std::vector<Request> requests,
       return error("request {}: {}", i, status.message());
   }
   std::vector<RequestId> ids;
+  ids.reserve(requests.size());
   for (Request& request : requests) {
-    INVAR_TRY(const RequestId id, submit(std::move(request)));
-    ids.push_back(id);
+    Result<RequestId> id = submit(std::move(request));
+    if (!id.ok()) {  // out of memory
+      for (RequestId earlier : ids) {
+        abort(earlier);
+        take(earlier);
+      }
+      return std::move(id).take_error();
+    }
+    ids.push_back(*id);
   }
   std::vector<RequestResult> results;
   for (RequestId id : ids) {

@@ -1,13 +1,14 @@
 // engine.h: all that a server, an RL loop or a command sees of the inference engine.
 //
-//   Engine engine(executor, queue, options);
-//   auto id = engine.submit({.prompt = ids, .sampling = {.temperature = 0, .max_tokens = 32}});
-//   while (engine.step()) {}
-//   RequestResult result = engine.take(*id);
+//   auto engine = Engine::create(executor, queue, {.eos_ids = {0}});
+//   auto id = (*engine)->submit({.prompt = {1, 2, 3}, .sampling = {.temperature = 0, .max_tokens = 8}});
+//   while ((*engine)->step()) {}
+//   RequestResult result = (*engine)->take(*id);
 //
-// (src/engine/engine_example_test.cc is this example, compiled and run.) A request's tokens and log-prob bits are a
-// function of the request, the model and the profile alone: not of what else runs, the order of arrival, chunking, page
-// size, what the prefix cache holds, preemption, threads or instruction set. `invar verify` proves it on a machine.
+// (src/engine/engine_example_test.cc is this example in full, compiled and run.) A request's tokens and log-prob bits
+// are a function of the request, the model and the profile alone: not of what else runs, the order of arrival,
+// chunking, page size, what the prefix cache holds, preemption, threads or instruction set. `invar verify` proves it on
+// a machine.
 //
 // An Engine is used by one thread at a time. It reads no clock: scheduling follows logical time, the order of calls.
 #pragma once

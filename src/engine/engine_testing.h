@@ -29,12 +29,6 @@ inline const DecoderModel& tiny_model() {
   return model;
 }
 
-inline int64_t bytes_of_pages(int64_t pages, int64_t page_size) {
-  const DecoderModel& model = tiny_model();
-  return pages * static_cast<int64_t>(model.blocks.size()) * model.kv_layout(page_size).page_elements() * 2 *
-         static_cast<int64_t>(sizeof(bf16));
-}
-
 // What a request of one sample gives.
 struct Answer {
   std::vector<int32_t> tokens;
@@ -57,12 +51,12 @@ using TokenCallback = std::function<bool(std::size_t index, int32_t token)>;
 // One thread, so that an engine of each test costs little.
 struct Machine {
   explicit Machine(MachineOptions options = {}) : options(std::move(options)) {
-    auto made =
-        ModelExecutor::create(tiny_model(), queue,
-                              {.rows_max = this->options.prefill_rows + this->options.max_running,
-                               .page_size = this->options.page_size,
-                               .kv_bytes = bytes_of_pages(this->options.pages, this->options.page_size)},
-                              "weights");
+    auto made = ModelExecutor::create(
+        tiny_model(), queue,
+        {.rows_max = this->options.prefill_rows + this->options.max_running,
+         .page_size = this->options.page_size,
+         .kv_bytes = this->options.pages * ModelExecutor::page_bytes(tiny_model(), this->options.page_size)},
+        "weights");
     INVAR_CHECK(made.ok(), "{}", made.message());
     executor = std::move(*made);
     auto created = Engine::create(*executor, queue,

@@ -10,36 +10,43 @@ namespace {
 // Bounds the memory of logits, V floats a row, and fills the widest tile of linear().
 constexpr int64_t kLogitRows = 64;
 
+KvMemory::Shape memory_shape(const DecoderModel& model, int64_t page_size, int64_t pages) {
+  return {.layers = static_cast<int64_t>(model.blocks.size()),
+          .pages = pages,
+          .page_elements = model.kv_layout(page_size).page_elements()};
+}
+
 }  // namespace
+
+int64_t ModelExecutor::page_bytes(const DecoderModel& model, int64_t page_size) {
+  return memory_shape(model, page_size, 1).page_bytes();
+}
 
 Result<std::unique_ptr<ModelExecutor>> ModelExecutor::create(const DecoderModel& model, Queue& queue,
                                                              const Options& options,
                                                              std::string fingerprint) {
   INVAR_RETURN_IF_ERROR(
       check_coverage(model.config, queue.profile(), queue.tier(), options.page_size, queue.pool().threads()));
-  const KvLayout layout = model.kv_layout(options.page_size);
-  KvMemory::Shape shape{.layers = static_cast<int64_t>(model.blocks.size()),
-                        .pages = 1,
-                        .page_elements = layout.page_elements()};
+  const int64_t bytes = page_bytes(model, options.page_size);
   const int64_t pages_of_context = (model.config.max_position + options.page_size - 1) / options.page_size;
-  shape.pages = std::min(options.kv_bytes / shape.page_bytes(), options.running * pages_of_context);
-  if (shape.pages < 1)
+  const int64_t pages = std::min(options.kv_bytes / bytes, options.running * pages_of_context);
+  if (pages < 1)
     return error(
         "one page of the KV cache takes {} KiB, and the limit is {} KiB; raise it or take smaller pages",
-        shape.page_bytes() >> 10, options.kv_bytes >> 10);
-  INVAR_TRY(KvMemory memory, KvMemory::create(shape));
+        bytes >> 10, options.kv_bytes >> 10);
+  INVAR_TRY(KvMemory memory, KvMemory::create(memory_shape(model, options.page_size, pages)));
   const Limits limits{.vocab = model.config.vocab_size,
                       .context = model.config.max_position,
                       .page_size = options.page_size,
-                      .pages = shape.pages,
+                      .pages = pages,
                       .rows_max = options.rows_max,
                       .logits_max = kLogitRows};
   return std::unique_ptr<ModelExecutor>(
-      new ModelExecutor(model, queue, limits, std::move(memory), layout, std::move(fingerprint)));
+      new ModelExecutor(model, queue, limits, std::move(memory), std::move(fingerprint)));
 }
 
 ModelExecutor::ModelExecutor(const DecoderModel& model, Queue& queue, const Limits& limits, KvMemory memory,
-                             KvLayout layout, std::string fingerprint)
+                             std::string fingerprint)
     : model_(model),
       queue_(queue),
       limits_(limits),
@@ -48,6 +55,7 @@ ModelExecutor::ModelExecutor(const DecoderModel& model, Queue& queue, const Limi
       activations_(model.activation_shape(limits.rows_max)),
       logits_(kLogitRows * limits.vocab),
       gathered_(kLogitRows * model.config.hidden_size) {
+  const KvLayout layout = model.kv_layout(limits.page_size);
   for (int64_t layer = 0; layer < memory_.shape().layers; ++layer) {
     views_.push_back({.k_pages = reinterpret_cast<bf16*>(memory_.keys(layer)),
                       .v_pages = reinterpret_cast<bf16*>(memory_.values(layer)),

@@ -25,6 +25,9 @@ class ModelExecutor : public Executor {
   static Result<std::unique_ptr<ModelExecutor>> create(const DecoderModel& model, Queue& queue,
                                                        const Options& options, std::string fingerprint);
 
+  // Of one page of the cache, all layers, keys and values.
+  static int64_t page_bytes(const DecoderModel& model, int64_t page_size);
+
   const Limits& limits() const override { return limits_; }
   const Weights& weights() const override { return weights_; }
   void forward(const Batch& batch) override;
@@ -39,7 +42,7 @@ class ModelExecutor : public Executor {
 
  private:
   ModelExecutor(const DecoderModel& model, Queue& queue, const Limits& limits, KvMemory memory,
-                KvLayout layout, std::string fingerprint);
+                std::string fingerprint);
 
   const DecoderModel& model_;
   Queue& queue_;

@@ -32,7 +32,7 @@ Scheduler::Scheduler(Executor& executor, const Options& options)
 }
 
 void Scheduler::enqueue(RequestState& state) {
-  waiting_.insert({.order = state.order, .state = &state, .sample = 0, .preempted = nullptr});
+  waiting_.insert({.state = &state, .sample = 0, .preempted = nullptr});
   blocked_ = false;
 }
 
@@ -177,8 +177,7 @@ void Scheduler::preempt_last() {
   ++sequence->state->result.preemptions;
   RequestState* state = sequence->state;
   const int64_t sample = sequence->sample;
-  waiting_.insert(
-      {.order = state->order, .state = state, .sample = sample, .preempted = std::move(sequence)});
+  waiting_.insert({.state = state, .sample = sample, .preempted = std::move(sequence)});
 }
 
 void Scheduler::preempt_all() {

@@ -61,7 +61,6 @@ class Scheduler {
  private:
   // A sample that was preempted, or all samples of a request from `sample` on that never ran.
   struct Waiting {
-    int64_t order;
     RequestState* state;
     int64_t sample;
     std::unique_ptr<Sequence> preempted;
@@ -70,7 +69,6 @@ class Scheduler {
   };
   using Queue = std::set<Waiting>;
 
-  int64_t pages_for(int64_t tokens) const { return (tokens + limits_.page_size - 1) / limits_.page_size; }
   void admit();
   // Whether a running sample that is ahead in the order is about to compute a prefix of these tokens.
   bool worth_waiting(const Waiting& waiting, std::span<const int32_t> tokens) const;

@@ -1,6 +1,5 @@
 #include "engine/weight_updater.h"
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -13,28 +12,18 @@ WeightUpdater::WeightUpdater(DecoderModel& model, WeightDigest digest, Queue& qu
                              Engine& engine)
     : model_(model), digest_(std::move(digest)), queue_(queue), executor_(executor), engine_(engine) {}
 
-Status WeightUpdater::check(std::span<const NamedWeight> weights) const {
-  const std::vector<WeightSpec> specs = weight_specs(model_.config);
+Status WeightUpdater::replace(std::span<const NamedWeight> weights) {
+  // All of them first: nothing is written when one does not fit.
+  std::vector<WeightPlace> places;
   std::set<std::string_view> seen;
   for (const NamedWeight& weight : weights) {
     if (!seen.insert(weight.name).second) return error("weight {}: expected once, found twice", weight.name);
-    const auto spec =
-        std::find_if(specs.begin(), specs.end(), [&](const WeightSpec& s) { return s.name == weight.name; });
-    if (spec == specs.end()) return error("weight {}: this model has none of that name", weight.name);
-    if (spec->shape != weight.shape || static_cast<int64_t>(weight.values.size()) != spec->elements())
-      return error("weight {}: expected shape [{}] and {} values, found shape [{}] and {} values",
-                   weight.name, fmt::join(spec->shape, ", "), spec->elements(), fmt::join(weight.shape, ", "),
-                   weight.values.size());
+    INVAR_TRY(WeightPlace place, fitting_place(model_, weight.name, weight.shape, weight.values.size()));
+    places.push_back(std::move(place));
   }
-  return Ok{};
-}
-
-Status WeightUpdater::replace(std::span<const NamedWeight> weights) {
-  INVAR_RETURN_IF_ERROR(check(weights));
-  for (const NamedWeight& weight : weights) {
-    const Status written = update_weight(model_, weight.name, weight.shape, weight.values, &queue_.pool());
-    INVAR_CHECK(written.ok(), "{}", written.message());  // check() has said so
-    digest_.update(weight.name, weight.values);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    write_weight(places[i], weights[i].values, &queue_.pool());
+    digest_.update(weights[i].name, weights[i].values);
   }
   INVAR_TRY(std::string fingerprint, model_fingerprint(model_.config, queue_.profile(), digest_.combined()));
   executor_.set_weights(std::move(fingerprint));

@@ -32,8 +32,6 @@ class WeightUpdater {
   const WeightDigest& digest() const { return digest_; }
 
  private:
-  Status check(std::span<const NamedWeight> weights) const;
-
   DecoderModel& model_;
   WeightDigest digest_;
   Queue& queue_;

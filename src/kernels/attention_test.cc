@@ -24,13 +24,6 @@ constexpr Profile kProfiles[] = {Profile::kFma32, Profile::kTc16};
 constexpr bf16 kNan{0x7fc1}, kInf{0x7f80};
 constexpr float kScale = 0.125f;
 
-std::vector<Tier> fast_tiers() {
-  std::vector<Tier> tiers;
-  for (Tier tier : {Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
-    if (tier_supported(tier)) tiers.push_back(tier);
-  return tiers;
-}
-
 ThreadPool& pool(int threads) {
   static std::unique_ptr<ThreadPool> pools[8];
   if (!pools[threads]) pools[threads] = std::make_unique<ThreadPool>(threads);

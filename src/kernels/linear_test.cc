@@ -127,13 +127,6 @@ int64_t differing(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b
   return count;
 }
 
-std::vector<Tier> fast_tiers() {
-  std::vector<Tier> tiers;
-  for (Tier tier : {Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
-    if (tier_supported(tier)) tiers.push_back(tier);
-  return tiers;
-}
-
 class Linear : public testing::TestWithParam<Profile> {
  protected:
   Queue queue(Tier tier, int threads) {

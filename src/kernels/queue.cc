@@ -126,10 +126,16 @@ bool tier_supported(Tier tier) {
   return false;
 }
 
+std::vector<Tier> fast_tiers() {
+  std::vector<Tier> tiers;
+  for (Tier tier : {Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
+    if (tier_supported(tier)) tiers.push_back(tier);
+  return tiers;
+}
+
 Tier best_tier() {
-  for (Tier tier : {Tier::kAvx512Bf16, Tier::kAvx512, Tier::kAvx2})
-    if (tier_supported(tier)) return tier;
-  return Tier::kRef;
+  const std::vector<Tier> tiers = fast_tiers();
+  return tiers.empty() ? Tier::kRef : tiers.back();
 }
 
 // Intel issues a vdpbf16ps of 512 bits every second cycle: on Sapphire Rapids half the FLOP/s of its FMAs

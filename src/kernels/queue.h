@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "tensor/buffer.h"
@@ -27,6 +28,8 @@ std::optional<Tier> parse_tier(std::string_view name);
 // True where this CPU (and its operating system) has the tier. For kAvx512Bf16 that includes the self-check that
 // vdpbf16ps equals the two FMAs of P2.
 bool tier_supported(Tier tier);
+// The tiers of this machine that are not kRef, the best one last.
+std::vector<Tier> fast_tiers();
 // The best tier of this machine.
 Tier best_tier();
 

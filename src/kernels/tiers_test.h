@@ -8,22 +8,17 @@
 #include <string>
 #include <vector>
 
+#include "base/split_mix.h"
 #include "kernels/queue.h"
 #include "numerics/bf16.h"
 
 namespace invar {
 
-// splitmix64 (Steele et al. 2014): inputs of tests only.
 class TestRandom {
  public:
-  explicit TestRandom(uint64_t seed) : state_(seed) {}
+  explicit TestRandom(uint64_t seed) : random_(seed) {}
 
-  uint64_t next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
+  uint64_t next() { return random_.next(); }
   int64_t below(int64_t n) { return static_cast<int64_t>(next() % static_cast<uint64_t>(n)); }
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
   float normal() {  // near enough: the sum of twelve uniforms
@@ -49,7 +44,7 @@ class TestRandom {
   }
 
  private:
-  uint64_t state_;
+  SplitMix64 random_;
 };
 
 // A queue of a tier with a number of threads, for the specification: {Tier::kRef, 1}.

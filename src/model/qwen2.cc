@@ -5,11 +5,7 @@
 namespace invar {
 
 void qwen2_block(Parts& parts, const std::string& layer, DecoderBlock& block) {
-  const ModelConfig& config = parts.config();
-  parts.norm(layer + "input_layernorm", config.hidden_size, block.attention_norm);
-  parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias, block.attention);
-  parts.norm(layer + "post_attention_layernorm", config.hidden_size, block.mlp_norm);
-  parts.gated_mlp(layer + "mlp.", block.mlp);
+  llama_block(parts, layer, block);  // which reads the biases from the configuration
 }
 
 }  // namespace invar

@@ -5,13 +5,10 @@
 namespace invar {
 
 void qwen3_block(Parts& parts, const std::string& layer, DecoderBlock& block) {
-  const ModelConfig& config = parts.config();
-  parts.norm(layer + "input_layernorm", config.hidden_size, block.attention_norm);
-  parts.attention(layer + "self_attn.", config.qkv_bias, config.output_bias, block.attention);
-  parts.norm(layer + "self_attn.q_norm", config.head_dim, block.attention.q_norm);
-  parts.norm(layer + "self_attn.k_norm", config.head_dim, block.attention.k_norm);
-  parts.norm(layer + "post_attention_layernorm", config.hidden_size, block.mlp_norm);
-  parts.gated_mlp(layer + "mlp.", block.mlp);
+  const int64_t head_dim = parts.config().head_dim;
+  llama_block(parts, layer, block);
+  parts.norm(layer + "self_attn.q_norm", head_dim, block.attention.q_norm);
+  parts.norm(layer + "self_attn.k_norm", head_dim, block.attention.k_norm);
 }
 
 }  // namespace invar

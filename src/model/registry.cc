@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "model/for_weights.h"
 #include "model/update.h"
 #include "numerics/rope_table.h"
 
@@ -57,10 +58,20 @@ Result<DecoderModel> make_decoder(const ModelConfig& config) {
 
 Result<DecoderModel> load_decoder(const WeightSource& source, ThreadPool* pool) {
   INVAR_TRY(DecoderModel model, make_decoder(source.config()));
-  for (const WeightPlace& place : weight_places(model)) {
-    INVAR_TRY(const Buffer<bf16> values, source.load(place.spec.name, place.spec.shape));
-    write_weight(place, values.span(), pool);
-  }
+  const std::vector<WeightPlace> places = weight_places(model);
+  std::vector<Status> loaded(places.size(), Ok{});
+  ThreadPool alone(1);
+  // The source's weights are in name order too.
+  for_weights(source.specs(), pool != nullptr ? *pool : alone, [&](std::size_t i) {
+    const WeightPlace& place = places[i];
+    const auto load = [&]() -> Status {
+      INVAR_TRY(const Buffer<bf16> values, source.load(place.spec.name, place.spec.shape));
+      write_weight(place, values.span(), nullptr);
+      return Ok{};
+    };
+    loaded[i] = load();
+  });
+  for (Status& status : loaded) INVAR_RETURN_IF_ERROR(std::move(status));
   return model;
 }
 

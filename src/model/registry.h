@@ -14,7 +14,8 @@ void qwen3_block(Parts& parts, const std::string& layer, DecoderBlock& block);
 // parameters of RoPE.
 Result<DecoderModel> make_decoder(const ModelConfig& config);
 
-// Reads, packs and returns the model of `source`. Errors: a missing tensor, a wrong shape or type.
+// Reads, packs and returns the model of `source`; with a pool, a weight at a time on each thread. Errors: a missing
+// tensor, a wrong shape or type.
 Result<DecoderModel> load_decoder(const WeightSource& source, ThreadPool* pool = nullptr);
 
 // The places of all weights of `model`, or of the only one named `name` (nothing if it has none), in name order. They

@@ -55,19 +55,25 @@ void read_rows(const WeightPlace& place, int64_t row, std::span<bf16> out) {
   }
 }
 
-Status update_weight(DecoderModel& model, std::string_view hf_name, const std::vector<int64_t>& shape,
-                     std::span<const bf16> values, ThreadPool* pool) {
+Result<WeightPlace> fitting_place(DecoderModel& model, std::string_view hf_name,
+                                  const std::vector<int64_t>& shape, std::size_t count) {
   const std::optional<WeightPlace> place = weight_place(model, hf_name);
   if (!place) return no_such_weight(model.config, hf_name);
   if (shape != place->spec.shape) {
     return error("{}: expected shape {}, found {}", hf_name, shape_text(place->spec.shape),
                  shape_text(shape));
   }
-  if (static_cast<int64_t>(values.size()) != place->spec.elements()) {
+  if (static_cast<int64_t>(count) != place->spec.elements()) {
     return error("{}: expected {} values for shape {}, found {}", hf_name, place->spec.elements(),
-                 shape_text(shape), values.size());
+                 shape_text(shape), count);
   }
-  write_weight(*place, values, pool);
+  return *place;
+}
+
+Status update_weight(DecoderModel& model, std::string_view hf_name, const std::vector<int64_t>& shape,
+                     std::span<const bf16> values, ThreadPool* pool) {
+  INVAR_TRY(const WeightPlace place, fitting_place(model, hf_name, shape, values.size()));
+  write_weight(place, values, pool);
   return Ok{};
 }
 

@@ -15,15 +15,12 @@ namespace invar {
 
 class WeightDigest {
  public:
-  // Hashes every weight, in parallel: about 1 GB/s a thread (OpenSSL, measured on a busy Sapphire
-  // Rapids). A model and the source it was
-  // loaded from have equal digests.
+  // Hashes every weight, in parallel. A model and the source it was loaded from have equal digests.
   static WeightDigest of(const DecoderModel& model, ThreadPool& pool);
   static WeightDigest of(const WeightSource& source, ThreadPool& pool);
 
-  // Hashes the new values of one weight, on this thread; the others keep their hashes. The name and the
-  // number of values
-  // are those of a weight (update_weight has checked them).
+  // Hashes the new values of one weight, on this thread; the others keep their hashes. The name and the number of
+  // values are those of a weight (update_weight has checked them).
   void update(std::string_view name, std::span<const bf16> values);
 
   // 64 hex digits that stand for every bit of every weight: SHA-256 over the weights in name order of

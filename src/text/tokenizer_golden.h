@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/split_mix.h"
 #include "io/hash.h"
 #include "io/json.h"
 #include "text/utf8.h"
@@ -17,20 +18,6 @@ inline Json read_golden(const std::string& name) {
   INVAR_CHECK(json.ok(), "{}", json.message());
   return std::move(*json);
 }
-
-class SplitMix64 {
- public:
-  explicit SplitMix64(uint64_t seed) : state_(seed) {}
-  uint64_t next() {
-    uint64_t z = state_ += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-  }
-
- private:
-  uint64_t state_;
-};
 
 inline std::string fuzz_text(SplitMix64& rng, const std::vector<std::string>& fragments) {
   std::string text;

@@ -32,11 +32,7 @@ std::vector<int64_t> with_first(int64_t first, std::vector<int64_t> values) {
 
 Machine this_machine(bool small, bool quick, int64_t batch_max) {
   Machine machine{.batch_max = batch_max, .quick = quick};
-  const Tier best = best_tier();
-  machine.tiers.push_back(static_cast<int64_t>(best));
-  for (Tier tier : {Tier::kAvx512Bf16, Tier::kAvx512, Tier::kAvx2}) {
-    if (tier != best && tier_supported(tier)) machine.tiers.push_back(static_cast<int64_t>(tier));
-  }
+  for (Tier tier : fast_tiers()) machine.tiers.insert(machine.tiers.begin(), static_cast<int64_t>(tier));
   machine.fast_tiers = static_cast<int64_t>(machine.tiers.size()) + (small ? 1 : 0);
   machine.tiers.push_back(static_cast<int64_t>(Tier::kRef));
   machine.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

@@ -1,4 +1,4 @@
-// Draw: the random choices of a proof, all from one printed seed (Steele et al. 2014, SplitMix64).
+// Draw: the random choices of a proof, all from one printed seed.
 #pragma once
 
 #include <cstddef>
@@ -6,18 +6,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/split_mix.h"
+
 namespace invar {
 
 class Draw {
  public:
-  explicit Draw(uint64_t seed) : state_(seed) {}
+  explicit Draw(uint64_t seed) : random_(seed) {}
 
-  uint64_t next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
+  uint64_t next() { return random_.next(); }
   // 0 .. n - 1
   uint64_t below(uint64_t n) { return next() % n; }
   template <class T>
@@ -31,7 +28,7 @@ class Draw {
   }
 
  private:
-  uint64_t state_;
+  SplitMix64 random_;
 };
 
 }  // namespace invar

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kv/kv_memory.h"
 #include "verify/draw.h"
 
 namespace invar {
@@ -77,15 +76,13 @@ Result<std::unique_ptr<LocalTarget::Machinery>> LocalTarget::build(std::span<con
   int64_t pages = setting[kCache] == kCacheOff ? together : 2 * together;
   if (setting[kCache] == kCacheEvicted) pages = std::max(longest + 2, together / 2);
   if (tight) pages = longest + 1;
-  const KvMemory::Shape shape{.layers = static_cast<int64_t>(model_.blocks.size()),
-                              .pages = 1,
-                              .page_elements = model_.kv_layout(page).page_elements()};
-  INVAR_TRY(machinery->executor, ModelExecutor::create(model_, machinery->queue,
-                                                       {.rows_max = setting[kChunk] + setting[kBatch],
-                                                        .page_size = page,
-                                                        .kv_bytes = pages * shape.page_bytes(),
-                                                        .running = pages},
-                                                       ""));
+  INVAR_TRY(machinery->executor,
+            ModelExecutor::create(model_, machinery->queue,
+                                  {.rows_max = setting[kChunk] + setting[kBatch],
+                                   .page_size = page,
+                                   .kv_bytes = pages * ModelExecutor::page_bytes(model_, page),
+                                   .running = pages},
+                                  ""));
   INVAR_TRY(machinery->engine, Engine::create(*machinery->executor, machinery->queue,
                                               {.prefill_rows = setting[kChunk],
                                                .max_running = setting[kBatch],

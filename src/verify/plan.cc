@@ -220,6 +220,12 @@ class Planner {
 
 }  // namespace
 
+std::vector<Case> cases_of(const Plan& plan, const Run& run) {
+  std::vector<Case> cases;
+  for (int index : run.cases) cases.push_back(plan.cases[static_cast<std::size_t>(index)]);
+  return cases;
+}
+
 PlanSize plan_size(bool quick, Pace pace) {
   PlanSize size{.trials = 50,
                 .batch_max = 50,

@@ -29,6 +29,9 @@ struct Plan {
   Setting reference;
 };
 
+// The cases of a run, in its order.
+std::vector<Case> cases_of(const Plan& plan, const Run& run);
+
 struct PlanSize {
   int64_t trials;             // of each of the announcement's three tests
   int64_t batch_max;          // of them; the single test's batches are 1 .. batch_max

@@ -84,11 +84,9 @@ Result<RowResult> Verifier::run_row(const PlanRow& row) {
 
 Result<Outcome> Verifier::outcome_of(const Run& run) {
   if (hooks_.interrupted && hooks_.interrupted()) return error("interrupted");
-  std::vector<Case> cases;
-  for (int index : run.cases) cases.push_back(plan_.cases[static_cast<std::size_t>(index)]);
-  INVAR_TRY(Outcome outcome, target_.run(cases, run.setting));
-  INVAR_CHECK(outcome.outputs.size() == cases.size(), "{} outputs of {} cases", outcome.outputs.size(),
-              cases.size());
+  INVAR_TRY(Outcome outcome, target_.run(cases_of(plan_, run), run.setting));
+  INVAR_CHECK(outcome.outputs.size() == run.cases.size(), "{} outputs of {} cases", outcome.outputs.size(),
+              run.cases.size());
   return outcome;
 }
 
@@ -108,8 +106,7 @@ Result<std::string> Verifier::difference(const Run& run, const Outcome& outcome)
   return std::string();
 }
 
-Status Verifier::run_once(const PlanRow& row, const Run& run, RowResult& result, Distinct& distinct) {
-  INVAR_TRY(const Outcome outcome, outcome_of(run));
+Status Verifier::count(const Run& run, const Outcome& outcome, RowResult& result, Distinct& distinct) {
   ++result.runs;
   result.evidence += outcome.evidence;
   for (std::size_t i = 0; i < run.cases.size(); ++i) {
@@ -119,6 +116,12 @@ Status Verifier::run_once(const PlanRow& row, const Run& run, RowResult& result,
     seen.insert(identity(outcome.outputs[i]));
     ++result.outputs;
   }
+  return Ok{};
+}
+
+Status Verifier::run_once(const PlanRow& row, const Run& run, RowResult& result, Distinct& distinct) {
+  INVAR_TRY(const Outcome outcome, outcome_of(run));
+  INVAR_RETURN_IF_ERROR(count(run, outcome, result, distinct));
   INVAR_TRY(const std::string found, difference(run, outcome));
   if (!found.empty() && !result.failed()) return explain(run, result);
   if (row.kind == RowKind::kScored && !result.failed()) return score(run, outcome, result, distinct);
@@ -174,13 +177,7 @@ Status Verifier::run_restart(const Run& run, int64_t index, RowResult& result, D
   INVAR_TRY(const Outcome outcome, hooks_.restart(index));
   if (outcome.outputs.size() != run.cases.size())
     return error("the other process gave {} outputs, expected {}", outcome.outputs.size(), run.cases.size());
-  ++result.runs;
-  for (std::size_t i = 0; i < run.cases.size(); ++i) {
-    INVAR_TRY(const Output* alone, reference(run.cases[i]));
-    distinct[run.cases[i]].insert(identity(*alone));
-    distinct[run.cases[i]].insert(identity(outcome.outputs[i]));
-    ++result.outputs;
-  }
+  INVAR_RETURN_IF_ERROR(count(run, outcome, result, distinct));
   INVAR_TRY(const std::string found, difference(run, outcome));
   if (found.empty() || result.failed()) return Ok{};
   // The same run here: what fails here too is another axis's fault.

@@ -60,6 +60,7 @@ class Verifier {
   using Distinct = std::map<int, std::set<std::string>>;  // case: its outputs' identities
 
   Result<RowResult> run_row(const PlanRow& row);
+  Status count(const Run& run, const Outcome& outcome, RowResult& result, Distinct& distinct);
   Status run_once(const PlanRow& row, const Run& run, RowResult& result, Distinct& distinct);
   Status run_restart(const Run& run, int64_t index, RowResult& result, Distinct& distinct);
   Status score(const Run& run, const Outcome& outcome, RowResult& result, Distinct& distinct);

@@ -317,6 +317,10 @@ class Output(Case):
             self.assertEqual(len(line["log_probs"]), 5)
             self.assertEqual(len(line["prompt_log_probs"]), line["prompt_tokens"] - 1)
             self.assertEqual((line["finish_reason"], line["seed"], line["profile"]), ("length", 0, "fma32"))
+            self.assertRegex(line["fingerprint"], "^[0-9a-f]{64}$")
+        (other,) = self.generate("-p", "one", "--max-tokens", "1", "--profile", "tc16")
+        self.assertRegex(other["fingerprint"], "^[0-9a-f]{64}$")
+        self.assertEqual(len({line["fingerprint"] for line in [*lines, other]}), 2)
 
     def test_log_probs_are_printed_with_their_bits(self):
         result = self.invar("generate", "-m", self.model, "-p", "hi", "--max-tokens", "3", "--ignore-eos", "--logprobs")

@@ -23,13 +23,6 @@ namespace {
 
 constexpr uint64_t kSeed = 20240703;
 
-std::vector<Tier> fast_tiers() {
-  std::vector<Tier> tiers;
-  for (Tier tier : {Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
-    if (tier_supported(tier)) tiers.push_back(tier);
-  return tiers;
-}
-
 float uniform(std::mt19937_64& random, float scale) {
   return scale * (static_cast<float>(random() >> 43) * 0x1p-20f - 1.0f);
 }

@@ -3,23 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 
+#include "base/seed_testing.h"
 #include "model/registry.h"
 
 namespace invar {
 namespace {
 
 constexpr int kCombinations = 24;
-
-uint64_t run_seed() {
-  const char* given = std::getenv("INVAR_SEED");
-  const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  std::printf("seed %llu; INVAR_SEED=%llu runs the same combinations again\n",
-              static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed));
-  return seed;
-}
 
 template <class T>
 T pick(std::mt19937_64& random, std::initializer_list<T> values) {
@@ -50,10 +42,7 @@ TEST_P(Matrix, EveryProductOfSettingsGivesTheBitsOfTheReferenceTier) {
   const MatrixSetting base;
   const MatrixOutcome expected = run(*model, profile, requests, base);
 
-  std::vector<Tier> tiers;
-  for (Tier tier : {Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16}) {
-    if (tier_supported(tier)) tiers.push_back(tier);
-  }
+  const std::vector<Tier> tiers = fast_tiers();
   std::mt19937_64 random(seed);
   for (int i = 0; i < kCombinations; ++i) {
     const MatrixSetting setting = random_setting(random, tiers);

@@ -3,6 +3,7 @@
 #include <numeric>
 #include <vector>
 
+#include "base/split_mix.h"
 #include "io/hash.h"
 #include "kernels/attention.h"
 #include "kernels/linear.h"
@@ -20,10 +21,10 @@ std::string hash(const std::vector<T>& values) {
   return sha256_hex(std::as_bytes(std::span<const T>(values)));
 }
 
-// SplitMix64: every input below is a function of integers, so it is the same with every library and compiler.
+// Every input below is a function of integers, so it is the same with every library and compiler.
 class Inputs {
  public:
-  explicit Inputs(uint64_t seed) : state_(seed) {}
+  explicit Inputs(uint64_t seed) : random_(seed) {}
 
   // A multiple of 2^-20 in [-scale, scale).
   float number(float scale) {
@@ -39,15 +40,10 @@ class Inputs {
     for (bf16& value : out) value = to_bf16(number(scale));
     return out;
   }
-  uint64_t next() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-  }
+  uint64_t next() { return random_.next(); }
 
  private:
-  uint64_t state_;
+  SplitMix64 random_;
 };
 
 std::string linear_bits(Queue& queue) {
@@ -58,8 +54,14 @@ std::string linear_bits(Queue& queue) {
   const WeightRows block = {w.data(), kOut};
   const PackedWeight weight = pack_weight({&block, 1}, kIn);
   std::vector<float> out(kRows * kOut);
-  linear(queue, {.x = x.data(), .x_stride = kIn, .weight = &weight, .bias = bias.data(), .out_bf16 = nullptr,
-                 .out_f32 = out.data(), .out_stride = kOut, .rows = kRows});
+  linear(queue, {.x = x.data(),
+                 .x_stride = kIn,
+                 .weight = &weight,
+                 .bias = bias.data(),
+                 .out_bf16 = nullptr,
+                 .out_f32 = out.data(),
+                 .out_stride = kOut,
+                 .rows = kRows});
   return hash(out);
 }
 
@@ -67,19 +69,33 @@ std::string attention_bits(Queue& queue) {
   constexpr int64_t kTokens = 600, kHeads = 4, kKvHeads = 2, kDim = 32;  // three splits
   Inputs inputs(2);
   const auto q = inputs.bf16s(kTokens * kHeads * kDim, 4.0f);
-  const auto k = inputs.bf16s(kTokens * kKvHeads * kDim, 4.0f), v = inputs.bf16s(kTokens * kKvHeads * kDim, 2.0f);
+  const auto k = inputs.bf16s(kTokens * kKvHeads * kDim, 4.0f),
+             v = inputs.bf16s(kTokens * kKvHeads * kDim, 2.0f);
   const KvLayout layout = {.kv_heads = kKvHeads, .head_dim = kDim, .page_size = 64};
   std::vector<int32_t> pages((kTokens + 63) / 64);
   std::iota(pages.rbegin(), pages.rend(), 0);
   const int64_t cache = static_cast<int64_t>(pages.size()) * layout.page_elements();
   Buffer<bf16> k_pages(cache), v_pages(cache);
   const SequenceChunk chunk = {.row_begin = 0, .rows = kTokens, .position_begin = 0, .pages = pages.data()};
-  kv_write(queue, {.k = k.data(), .v = v.data(), .k_stride = kKvHeads * kDim, .v_stride = kKvHeads * kDim,
-                   .k_pages = k_pages.data(), .v_pages = v_pages.data(), .layout = layout, .chunks = {&chunk, 1}});
+  kv_write(queue, {.k = k.data(),
+                   .v = v.data(),
+                   .k_stride = kKvHeads * kDim,
+                   .v_stride = kKvHeads * kDim,
+                   .k_pages = k_pages.data(),
+                   .v_pages = v_pages.data(),
+                   .layout = layout,
+                   .chunks = {&chunk, 1}});
   std::vector<bf16> out(kTokens * kHeads * kDim);
-  attention(queue, {.q = q.data(), .out = out.data(), .q_stride = kHeads * kDim, .out_stride = kHeads * kDim,
-                    .k_pages = k_pages.data(), .v_pages = v_pages.data(), .layout = layout, .heads = kHeads,
-                    .scale = 0.17677669f, .chunks = {&chunk, 1}});
+  attention(queue, {.q = q.data(),
+                    .out = out.data(),
+                    .q_stride = kHeads * kDim,
+                    .out_stride = kHeads * kDim,
+                    .k_pages = k_pages.data(),
+                    .v_pages = v_pages.data(),
+                    .layout = layout,
+                    .heads = kHeads,
+                    .scale = 0.17677669f,
+                    .chunks = {&chunk, 1}});
   return hash(out);
 }
 
@@ -89,8 +105,15 @@ std::string rms_norm_bits(Queue& queue) {
   const auto x = inputs.bf16s(kRows * kDim, 3.0f), weight = inputs.bf16s(kDim, 1.5f);
   auto residual = inputs.bf16s(kRows * kDim, 8.0f);
   std::vector<bf16> out(kRows * kDim);
-  rms_norm(queue, {.x = x.data(), .residual = residual.data(), .weight = weight.data(), .out = out.data(),
-                   .x_stride = kDim, .out_stride = kDim, .rows = kRows, .dim = kDim, .eps = 1e-5f});
+  rms_norm(queue, {.x = x.data(),
+                   .residual = residual.data(),
+                   .weight = weight.data(),
+                   .out = out.data(),
+                   .x_stride = kDim,
+                   .out_stride = kDim,
+                   .rows = kRows,
+                   .dim = kDim,
+                   .eps = 1e-5f});
   return hash(out) + hash(residual).substr(0, 16);
 }
 
@@ -101,8 +124,13 @@ std::string rope_bits(Queue& queue) {
   const auto table = inputs.floats(kRows * kDim, 1.0f);  // any numbers: the rotation is what is hashed
   std::vector<int32_t> positions(kRows);
   std::iota(positions.rbegin(), positions.rend(), 0);
-  rope(queue, {.x = x.data(), .x_stride = kHeads * kDim, .positions = positions.data(), .cos_sin = table.data(),
-               .rows = kRows, .heads = kHeads, .head_dim = kDim});
+  rope(queue, {.x = x.data(),
+               .x_stride = kHeads * kDim,
+               .positions = positions.data(),
+               .cos_sin = table.data(),
+               .rows = kRows,
+               .heads = kHeads,
+               .head_dim = kDim});
   return hash(x);
 }
 
@@ -111,8 +139,12 @@ std::string swiglu_bits(Queue& queue) {
   Inputs inputs(5);
   const auto gate_up = inputs.bf16s(kRows * 2 * kFfn, 12.0f);
   std::vector<bf16> out(kRows * kFfn);
-  swiglu(queue, {.gate_up = gate_up.data(), .out = out.data(), .in_stride = 2 * kFfn, .out_stride = kFfn,
-                 .rows = kRows, .ffn_dim = kFfn});
+  swiglu(queue, {.gate_up = gate_up.data(),
+                 .out = out.data(),
+                 .in_stride = 2 * kFfn,
+                 .out_stride = kFfn,
+                 .rows = kRows,
+                 .ffn_dim = kFfn});
   return hash(out);
 }
 
@@ -127,8 +159,13 @@ std::string log_probs_bits(Queue& queue) {
     temperature.push_back(0.25f * static_cast<float>(1 + r % 7));
     tokens.push_back(static_cast<int32_t>(inputs.next() % kVocab));
   }
-  log_probs(queue, {.logits = logits.data(), .logits_stride = kVocab, .temperature = temperature.data(),
-                    .tokens = tokens.data(), .log_prob = out.data(), .log_sum = nullptr, .rows = kLogitRows,
+  log_probs(queue, {.logits = logits.data(),
+                    .logits_stride = kVocab,
+                    .temperature = temperature.data(),
+                    .tokens = tokens.data(),
+                    .log_prob = out.data(),
+                    .log_sum = nullptr,
+                    .rows = kLogitRows,
                     .vocab = kVocab});
   return hash(out);
 }
@@ -146,16 +183,21 @@ std::string sample_bits(Queue& queue) {
                      .position = 17 * r});
   }
   std::vector<int32_t> tokens(kLogitRows);
-  sample(queue, {.logits = logits.data(), .logits_stride = kVocab, .rules = rules.data(), .tokens = tokens.data(),
-                 .rows = kLogitRows, .vocab = kVocab});
+  sample(queue, {.logits = logits.data(),
+                 .logits_stride = kVocab,
+                 .rules = rules.data(),
+                 .tokens = tokens.data(),
+                 .rows = kLogitRows,
+                 .vocab = kVocab});
   return hash(tokens);
 }
 
 }  // namespace
 
 std::map<std::string, std::string> kernel_bits(Queue& queue) {
-  return {{"attention", attention_bits(queue)}, {"linear", linear_bits(queue)},   {"log_probs", log_probs_bits(queue)},
-          {"rms_norm", rms_norm_bits(queue)},   {"rope", rope_bits(queue)},       {"sample", sample_bits(queue)},
+  return {{"attention", attention_bits(queue)}, {"linear", linear_bits(queue)},
+          {"log_probs", log_probs_bits(queue)}, {"rms_norm", rms_norm_bits(queue)},
+          {"rope", rope_bits(queue)},           {"sample", sample_bits(queue)},
           {"swiglu", swiglu_bits(queue)}};
 }
 

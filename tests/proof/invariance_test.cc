@@ -2,9 +2,7 @@
 // tiny models, with a new seed each time.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <random>
-
+#include "base/seed_testing.h"
 #include "model/registry.h"
 #include "verify/local_target.h"
 #include "verify/report.h"
@@ -12,14 +10,6 @@
 
 namespace invar {
 namespace {
-
-uint64_t run_seed() {
-  const char* given = std::getenv("INVAR_SEED");
-  const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  std::printf("seed %llu; INVAR_SEED=%llu runs the same combinations again\n",
-              static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed));
-  return seed;
-}
 
 class Invariance : public testing::TestWithParam<std::tuple<const char*, Profile>> {};
 

@@ -103,5 +103,27 @@ TEST(Faults, ARequestForWhichMemoryRunsOutIsRefusedAndLeavesTheEngineAsItWas) {
   }
 }
 
+TEST(Faults, RunLeavesNothingBehindWhenMemoryRunsOutForOneOfItsRequests) {
+  int64_t refused = 0;
+  for (int64_t after = 0; after < 100; ++after) {
+    SimMachine machine;
+    std::vector<Request> requests(3, sim_request(20, 5));
+    try {
+      const FailingAllocation failing(after);
+      const auto results = machine.engine->run(std::move(requests));
+      if (results.ok()) continue;
+      EXPECT_EQ(results.message(), "out of memory");
+    } catch (const std::bad_alloc&) {
+      if (refused > 0) break;  // all is submitted, and this was in a step
+      continue;
+    }
+    ++refused;
+    EXPECT_EQ(machine.engine->stats().waiting, 0);
+    EXPECT_FALSE(machine.engine->step());
+    EXPECT_EQ(machine.engine->run({sim_request(20, 5)})->front().samples[0].tokens.size(), 5u);
+  }
+  EXPECT_GT(refused, 3);
+}
+
 }  // namespace
 }  // namespace invar

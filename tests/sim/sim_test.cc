@@ -7,8 +7,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <limits>
-#include <random>
 
+#include "base/seed_testing.h"
 #include "world.h"
 
 namespace invar {
@@ -60,11 +60,9 @@ void expect_world_is_right(uint64_t seed, WorldEvents& events) {
 
 TEST(Sim, RandomWorldsBreakNoInvariant) {
   std::signal(SIGABRT, say_seed);
-  const char* given = std::getenv("INVAR_SEED");
   const char* wanted = std::getenv("INVAR_SIM_STEPS");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  uint64_t seed = run_seed();
   const int64_t steps_wanted = wanted != nullptr ? std::strtoll(wanted, nullptr, 10) : kSteps;
-  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   WorldEvents events;
   int64_t worlds = 0;
   for (; events.steps < steps_wanted && !HasFatalFailure(); ++seed, ++worlds) {

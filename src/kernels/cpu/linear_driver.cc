@@ -142,28 +142,12 @@ class Run {
         tile_.expand(packed + p * packed_stride, size, expanded + p * call.weight_stride);
     }
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
-      if (tile_.weight_bytes != 0) prefetch_weights(panels, k + size, t - tiles.begin, tiles.size());
       const Range rows(args_.rows, plan_.row_tiles, t);
       call.x = packed_rows(rows.begin, k);
       call.rows = static_cast<int>(rows.size());
       if (k + size == weight_.k_padded() && tiles.size() > 1) prefetch_output(rows, panels.begin * kPanel);
       tile_.run(call);
       call.acc += rows.size() * call.acc_stride;
-    }
-  }
-
-  // Part `part` of `parts` of the packed weights that are expanded next, those from k on of these panels or, behind the
-  // last k, of the panels that follow: they come from memory while this chunk's tiles are computed.
-  void prefetch_weights(const Range& panels, int64_t k, int64_t part, int64_t parts) const {
-    const bool follow = k >= weight_.k_padded();
-    const int64_t first = follow ? panels.end : panels.begin;
-    const int64_t from = follow ? 0 : k;
-    const int64_t lines = chunk_size(from) / 2;  // of a panel
-    const int64_t count = std::min(panels.size(), weight_.panels() - first) * lines;
-    const Range share(std::max<int64_t>(count, 0), parts, part);
-    for (int64_t i = share.begin; i < share.end; ++i) {
-      const bf16* panel = weight_.panel(first + i / lines) + from * kPanel;
-      __builtin_prefetch(panel + i % lines * 2 * kPanel, 0, 2);
     }
   }
 
