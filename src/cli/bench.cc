@@ -1,5 +1,6 @@
 // invar bench: the command, its ceilings and its lines.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -14,7 +15,8 @@
 namespace invar {
 namespace {
 
-constexpr const char* kSections[] = {"ceilings", "linear", "attention", "prefill", "decode", "throughput"};
+constexpr const char* kSections[] = {"ceilings", "linear", "attention", "scheduler",
+                                     "prefill",  "decode", "throughput"};
 
 constexpr int kRounds = 15;
 constexpr double kLongestLine = 10;  // seconds that a line may take beyond what was asked for
@@ -153,7 +155,7 @@ int run_bench(const BenchCommand& command) {
   for (const std::string& what : command.what) {
     if (std::find(std::begin(kSections), std::end(kSections), what) == std::end(kSections))
       return fail(fmt::format(
-          "bench: expected ceilings, linear, attention, prefill, decode or throughput, found \"{}\"", what));
+          "bench: expected one of {}, found \"{}\"", fmt::join(kSections, ", "), what));
   }
   if (!(command.seconds > 0 && command.seconds <= 600))
     return fail(fmt::format("--seconds: expected more than 0 and at most 600, found {}", command.seconds));
@@ -183,6 +185,9 @@ int run_bench(const BenchCommand& command) {
   }
   if (wants("linear")) bench_linear(context);
   if (wants("attention")) bench_attention(context);
+  if (wants("scheduler")) {
+    if (const int code = bench_scheduler(context); code != 0) return code;
+  }
   if (command.model.path.empty()) return 0;
   return sections.any() ? bench_model(context, sections) : 0;
 }

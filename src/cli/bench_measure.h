@@ -55,6 +55,9 @@ void bench_timed_line(const BenchContext& context, const BenchLine& line,
 
 void bench_linear(const BenchContext& context);
 void bench_attention(const BenchContext& context);
+// The engine without a model at 256 running requests, and what part of a step with command.model that is, where there
+// is one. Returns an exit code.
+int bench_scheduler(const BenchContext& context);
 // Which lines of a whole model are wanted.
 struct ModelSections {
   bool prefill, decode, throughput;

@@ -199,7 +199,7 @@ void add_bench(CLI::App& app, BenchCommand& command) {
       "  invar bench linear attention --seconds 0.2\n"
       "  invar bench prefill decode throughput -m MODEL");
   app.add_option("what", command.what,
-                 "ceilings, linear, attention, prefill, decode, throughput; default: all")
+                 "ceilings, linear, attention, scheduler, prefill, decode, throughput; default: all")
       ->type_name("NAME");
   add_number(app, "--seconds", command.seconds, "time spent on each line")->group(kOutput);
   app.add_flag("--json", command.json, "one JSON object a line")->group(kOutput);
@@ -233,14 +233,14 @@ void add_verify(CLI::App& app, VerifyCommand& command) {
       ->group(kModel);
   add_number(app, "--timeout", command.timeout_s, "seconds that the server may take for one answer")
       ->group(kModel);
-  app.add_flag("--quick", command.quick, "fewer values and samples: a minute or two for a small model")
+  app.add_flag("--quick", command.quick, "fewer values and samples: a minute for a small model")
       ->group("Proof");
   app.add_option("--axis", command.axes, "run this row of the table alone; may be repeated")
       ->allow_extra_args(false)
       ->type_name("NAME")
       ->group("Proof");
   add_number(app, "--seed", command.seed, "of prompts, noise and random combinations")->group("Proof");
-  add_number(app, "--samples", command.samples, "trials of single, mixed and prefix; 0: 50, fewer where slow")
+  add_number(app, "--samples", command.samples, "trials of single, mixed and prefix; 0: 50, a few with --quick")
       ->group("Proof");
   app.add_flag("--json", command.json, "one JSON object instead of the table")->group(kOutput);
   // For the row `restart`: what the second process is told.

@@ -135,7 +135,7 @@ class Verify {
   }
 
   Status run_server() {
-    PlanOptions options{.size = plan_size(command_.quick, Pace::kMedium),
+    PlanOptions options{.size = plan_size(command_.quick, Pace::kFast),
                         .seed = command_.seed,
                         .server = true,
                         .encode = [](std::string_view) { return std::vector<int32_t>(); }};

@@ -117,13 +117,6 @@ void Engine::Impl::take(const Sampler::Drawn& drawn) {
   RequestState& state = *sequence.state;
   const SamplingParams& sampling = state.request.sampling;
   SampleResult& result = sequence.result();
-  const Executor::Weights& weights = executor.weights();
-  if (result.weights.back().version != weights.version) {
-    const int64_t begin = static_cast<int64_t>(result.tokens.size());
-    if (result.weights.back().begin == begin) result.weights.pop_back();  // drew nothing
-    result.weights.push_back(
-        {.begin = begin, .version = weights.version, .fingerprint = weights.fingerprint});
-  }
   sequence.tokens.push_back(drawn.token);
   if (!sequence.count_of.empty()) sequence.count(drawn.token, false);
   result.tokens.push_back(drawn.token);
@@ -132,7 +125,12 @@ void Engine::Impl::take(const Sampler::Drawn& drawn) {
 
   const int64_t count = static_cast<int64_t>(result.tokens.size());
   std::string piece;
-  if (sequence.text) piece = sequence.text->push(drawn.token, count > sampling.min_tokens);
+  try {
+    if (sequence.text) piece = sequence.text->push(drawn.token, count > sampling.min_tokens);
+  } catch (const std::bad_alloc&) {
+    sequence.finish(FinishReason::kError);
+    return fail_for_memory(result);
+  }
   bool stops = true;
   FinishReason reason = FinishReason::kStop;
   if (sampler.is_stop(sampling, drawn.token)) {
@@ -144,14 +142,20 @@ void Engine::Impl::take(const Sampler::Drawn& drawn) {
   } else {
     stops = false;
   }
-  if (stops && sequence.text) piece += sequence.text->finish();
-  if (state.request.on_token && !state.aborted) {
-    const TokenEvent event{.request = state.id,
-                           .sample = sequence.sample,
-                           .token = drawn.token,
-                           .log_prob = drawn.log_prob,
-                           .text = piece};
-    if (!state.request.on_token(event)) stops = true;
+  try {
+    if (stops && sequence.text) piece += sequence.text->finish();
+    if (state.request.on_token && !state.aborted) {
+      const TokenEvent event{.request = state.id,
+                             .sample = sequence.sample,
+                             .token = drawn.token,
+                             .log_prob = drawn.log_prob,
+                             .text = piece};
+      if (!state.request.on_token(event)) stops = true;
+    }
+  } catch (...) {
+    // What on_token throws is step()'s caller's; the token has been drawn all the same.
+    if (stops) sequence.finish(reason);
+    throw;
   }
   if (stops) sequence.finish(reason);
 }
@@ -178,9 +182,17 @@ bool Engine::step() {
   m.stepping = true;
   const Step& step = m.scheduler.plan();
   if (step.rows() > 0) {
-    m.executor.forward(step.batch());
+    try {
+      m.executor.forward(step.batch());
+      m.sampler.draw(step, [&m](const Sampler::Drawn& drawn) { m.take(drawn); });
+    } catch (...) {
+      // Some rows may have drawn and others not: all are computed again, to the same bits.
+      m.end_step();
+      m.scheduler.preempt_all();
+      m.stepping = false;
+      throw;
+    }
     m.scheduler.computed();
-    m.sampler.draw(step, [&m](const Sampler::Drawn& drawn) { m.take(drawn); });
   }
   m.end_step();
   m.stepping = false;
@@ -233,28 +245,40 @@ Result<std::vector<RequestResult>> Engine::run(std::vector<Request> requests,
       return error("request {}: {}", i, status.message());
   }
   std::vector<RequestId> ids;
+  std::vector<RequestResult> results;
   ids.reserve(requests.size());
+  results.reserve(requests.size());
+  const auto leave_nothing = [&] {
+    for (std::size_t i = results.size(); i < ids.size(); ++i) {
+      abort(ids[i]);
+      take(ids[i]);
+    }
+  };
   for (Request& request : requests) {
     Result<RequestId> id = submit(std::move(request));
     if (!id.ok()) {  // out of memory
-      for (RequestId earlier : ids) {
-        abort(earlier);
-        take(earlier);
-      }
+      leave_nothing();
       return std::move(id).take_error();
     }
     ids.push_back(*id);
   }
-  std::vector<RequestResult> results;
-  for (RequestId id : ids) {
-    while (!done(id)) {
-      if (interrupted && interrupted()) {
+  try {
+    while (results.size() < ids.size()) {
+      const RequestId id = ids[results.size()];
+      if (done(id)) {
+        results.push_back(take(id));
+      } else if (interrupted && interrupted()) {
         for (RequestId unfinished : ids) abort(unfinished);
-        break;
+      } else {
+        step();
       }
-      step();
     }
-    results.push_back(take(id));
+  } catch (const std::bad_alloc&) {
+    leave_nothing();
+    return Error{"out of memory"};
+  } catch (...) {
+    leave_nothing();
+    throw;
   }
   return results;
 }

@@ -129,7 +129,9 @@ class Engine {
   // output longer than the context or than the whole cache, stop strings without a tokenizer, no memory for it.
   Result<RequestId> submit(Request request);
 
-  // One forward over decode rows and prefill chunks. False, and nothing done, when no sample waits or runs.
+  // One forward over decode rows and prefill chunks. False, and nothing done, when no sample waits or runs. Throws
+  // std::bad_alloc, and what on_token throws: every request stays, and a later step() goes on to the same bits. A
+  // sample that alone has no memory ends with kError.
   bool step();
 
   // Ends what is left of a request with kAborted. False: unknown, or done already.
@@ -140,8 +142,8 @@ class Engine {
   // Hands out the result of a request that is done and forgets it. Calling it for another one is a bug.
   RequestResult take(RequestId id);
 
-  // Submits all, steps until they are done, and returns their results in order. Errors: those of submit(), and then
-  // nothing runs. `interrupted` is asked before each step; true aborts what is left.
+  // Submits all, steps until they are done, and returns their results in order. Errors: those of submit(), and no
+  // memory for a step; then nothing of them is left. `interrupted` is asked before each step; true aborts what is left.
   Result<std::vector<RequestResult>> run(std::vector<Request> requests,
                                          const std::function<bool()>& interrupted = {});
 

@@ -1,6 +1,7 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <new>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -28,6 +29,7 @@ Scheduler::Scheduler(Executor& executor, const Options& options)
       pool_(limits_.pages),
       tree_(pool_, limits_.page_size) {
   running_.reserve(static_cast<std::size_t>(options_.max_running));
+  spare_.reserve(static_cast<std::size_t>(options_.max_running));
   step_.reserve(options_.prefill_rows + options_.max_running, options_.max_running);
 }
 
@@ -82,7 +84,8 @@ bool Scheduler::make_room(int64_t pages) {
 bool Scheduler::take_pages(Sequence& sequence) {
   // The last token is always computed: its logits are needed. Prompt log-probs need those of all that is not scored.
   int64_t most = sequence.size() - 1;
-  if (sequence.scores_prompt()) most = std::min(most, static_cast<int64_t>(sequence.state->prompt_scored));
+  if (sequence.scores_prompt() && !sequence.state->prompt_is_scored())
+    most = std::min(most, static_cast<int64_t>(sequence.state->prompt_scored));
   PrefixTree::Match match{.cursor = tree_.start()};
   if (options_.prefix_cache) match = tree_.match(sequence.tokens, most, sequence.pages.list());
   const int64_t missing = sequence.pages.missing(sequence.size());
@@ -136,31 +139,61 @@ void Scheduler::admit() {
       ++it;
       continue;
     }
-    auto node = waiting_.extract(it++);
-    Waiting& waiting = node.value();
-    const bool first = waiting.preempted == nullptr;
-    std::unique_ptr<Sequence> sequence = first ? start(waiting) : std::move(waiting.preempted);
-    if (!take_pages(*sequence)) {
-      if (!first) waiting.preempted = std::move(sequence);
-      waiting_.insert(std::move(node));
-      blocked_ = true;
-      return;
-    }
-    if (first) {
-      waiting.state->result.cached_tokens += sequence->computed;
-      // Here rather than with the first token, so that drawing allocates nothing.
-      const Executor::Weights& weights = executor_.weights();
-      sequence->result().weights.push_back(
-          {.begin = 0, .version = weights.version, .fingerprint = weights.fingerprint});
-      // The request's next sample waits in its place, right behind.
-      if (++waiting.sample < waiting.state->request.sampling.n)
-        it = waiting_.insert(std::move(node)).position;
-    }
-    const auto place = std::upper_bound(
-        running_.begin(), running_.end(), sequence,
-        [](const auto& a, const auto& b) { return before(*a->state, a->sample, *b->state, b->sample); });
-    running_.insert(place, std::move(sequence));
+    const auto here = it++;
+    if (!admit_one(waiting_.extract(here), it)) return;
   }
+}
+
+bool Scheduler::admit_one(Queue::node_type node, Queue::iterator& next) {
+  Waiting& waiting = node.value();
+  RequestState& state = *waiting.state;
+  const int64_t sample = waiting.sample;
+  const bool first = waiting.preempted == nullptr;
+  const bool last = !first || sample + 1 == state.request.sampling.n;
+  std::unique_ptr<Sequence> sequence = std::move(waiting.preempted);
+  Queue::node_type spare;
+  bool has_memory = true;
+  try {
+    if (first) sequence = start(waiting);
+    sequence->draw_with(executor_.weights());
+    if (!last) {
+      Queue fresh;
+      fresh.insert({.state = &state, .sample = sample, .preempted = nullptr});
+      spare = fresh.extract(fresh.begin());
+    }
+  } catch (const std::bad_alloc&) {
+    has_memory = false;
+  }
+  if (has_memory && !take_pages(*sequence)) {
+    if (first) {
+      sequence->result().weights.clear();
+    } else {
+      waiting.preempted = std::move(sequence);
+    }
+    waiting_.insert(std::move(node));
+    blocked_ = true;
+    return false;
+  }
+  if (last) {
+    spare = std::move(node);
+  } else {
+    // The request's next sample waits in its place, right behind.
+    ++waiting.sample;
+    next = waiting_.insert(std::move(node)).position;
+  }
+  if (!has_memory) {
+    if (sequence) sequence->finish(FinishReason::kError);
+    fail_for_memory(state.result.samples[static_cast<std::size_t>(sample)]);
+    --state.unfinished;
+    return true;
+  }
+  if (first) state.result.cached_tokens += sequence->computed;
+  const auto place = std::upper_bound(
+      running_.begin(), running_.end(), sequence,
+      [](const auto& a, const auto& b) { return before(*a->state, a->sample, *b->state, b->sample); });
+  running_.insert(place, std::move(sequence));
+  spare_.push_back(std::move(spare));
+  return true;
 }
 
 void Scheduler::give_up_pages(Sequence& sequence) {
@@ -177,7 +210,10 @@ void Scheduler::preempt_last() {
   ++sequence->state->result.preemptions;
   RequestState* state = sequence->state;
   const int64_t sample = sequence->sample;
-  waiting_.insert({.state = state, .sample = sample, .preempted = std::move(sequence)});
+  Queue::node_type node = std::move(spare_.back());
+  spare_.pop_back();
+  node.value() = {.state = state, .sample = sample, .preempted = std::move(sequence)};
+  waiting_.insert(std::move(node));
 }
 
 void Scheduler::preempt_all() {
@@ -240,6 +276,7 @@ void Scheduler::retire() {
     give_up_pages(*sequence);
   }
   std::erase_if(running_, [](const auto& sequence) { return sequence->done; });
+  while (spare_.size() > running_.size()) spare_.pop_back();
 }
 
 void Scheduler::flush_cache() {

@@ -75,6 +75,9 @@ class Scheduler {
   bool take_pages(Sequence& sequence);
   bool make_room(int64_t pages);
   std::unique_ptr<Sequence> start(const Waiting& waiting) const;
+  // The sample that waits in `node` runs from now on; `next`: where the request's next sample waits, if there is one.
+  // False when it has to wait for pages. Without memory for it the sample fails, and true.
+  bool admit_one(Queue::node_type node, Queue::iterator& next);
   bool grow(std::size_t index);
   void preempt_last();
   void give_up_pages(Sequence& sequence);
@@ -87,6 +90,7 @@ class Scheduler {
   PrefixTree tree_;
   Queue waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;  // in order
+  std::vector<Queue::node_type> spare_;             // one for each that runs, so that preempting allocates nothing
   Step step_;
   bool blocked_ = false;  // the first waiting sample found too few pages, and none was given up since
   int64_t copied_pages_ = 0;

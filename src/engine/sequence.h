@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <optional>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/executor.h"
 #include "engine/text_stream.h"
 #include "kv/block_table.h"
 #include "kv/prefix_tree.h"
@@ -28,9 +30,10 @@ struct RequestState {
     order = static_cast<int64_t>(id) - request.priority * Engine::kArrivalsOfPriority;
   }
 
+  bool prompt_is_scored() const { return prompt_scored + 1 >= request.prompt.size(); }
   // The next weights score a prompt from its beginning, where the last ones did not come to its end.
   void forget_half_a_score() {
-    if (prompt_scored + 1 >= request.prompt.size()) return;
+    if (prompt_is_scored()) return;
     result.prompt_log_probs.clear();
     result.prompt_top.clear();
     prompt_scored = 0;
@@ -44,6 +47,12 @@ struct RequestState {
   bool aborted = false;
   std::size_t prompt_scored = 0;  // prompt tokens whose log-prob is in the result
 };
+
+// Allocates nothing itself.
+inline void fail_for_memory(SampleResult& sample) {
+  sample.finish = FinishReason::kError;
+  sample.message = "out of memory";
+}
 
 // A sample that runs or was preempted.
 struct Sequence {
@@ -76,13 +85,29 @@ struct Sequence {
 
   // No token follows. Text that was held back for a stop string is final now.
   void finish(FinishReason reason) {
-    result().finish = reason;
-    if (result().tokens.empty()) result().weights.clear();
+    SampleResult& own = result();
+    own.finish = reason;
+    while (!own.weights.empty() && own.weights.back().begin >= static_cast<int64_t>(own.tokens.size()))
+      own.weights.pop_back();
     if (text) {
-      text->finish();
-      result().text = text->take_text();
+      try {
+        text->finish();
+      } catch (const std::bad_alloc&) {
+        fail_for_memory(own);
+      }
+      own.text = text->take_text();
     }
     done = true;
+  }
+
+  // The tokens from here on are drawn with these weights.
+  void draw_with(const Executor::Weights& weights) {
+    std::vector<WeightSpan>& spans = result().weights;
+    if (!spans.empty() && spans.back().version == weights.version) return;
+    const int64_t begin = static_cast<int64_t>(result().tokens.size());
+    WeightSpan span{.begin = begin, .version = weights.version, .fingerprint = weights.fingerprint};
+    if (!spans.empty() && spans.back().begin == begin) spans.pop_back();  // drew nothing
+    spans.push_back(std::move(span));
   }
 
   void count(int32_t token, bool in_prompt) {

@@ -12,8 +12,9 @@ namespace {
 // How many run together where another axis than the batch is looked at.
 constexpr int64_t kCrowd = 8;
 constexpr int64_t kSmallestPage = 16;
-// Of the announcement's prefix test, in bytes of the long text.
-constexpr std::size_t kPrefixBytes[] = {1, 511, 2048, 4097};
+// Of the announcement's prefix test: the long text, in bytes, and so many bytes at least for each token of a limit.
+constexpr std::size_t kPrefixBytes = 4097;
+constexpr std::size_t kBytesOfToken = 4;
 // Of the prompts that every axis is tried on: one token, an odd chunk, pages and attention splits with their borders.
 constexpr std::size_t kLengthsBytes[] = {1, 9, 80, 160, 300, 620, 1500};
 constexpr std::size_t kBriefLengthsBytes[] = {1, 80, 300, 800};
@@ -33,9 +34,9 @@ class Planner {
     common_ = common_cases();
     growing_ = growing_cases();
     CaseLimits tiny = limits();
-    tiny.prompt_tokens_max = 4;
+    tiny.prompt_tokens_max = options_.size.brief ? 1 : 4;
     tiny.output_tokens = 2;
-    for (int i = 0; i < 2; ++i)
+    for (int i = 0; i < (options_.size.brief ? 1 : 2); ++i)
       tiny_.push_back(add_case(long_text(options_.seed + 20 + i, 40), i, true, tiny));
     for (const Axis& axis : axes_) sweep(axis);
     product();
@@ -120,10 +121,13 @@ class Planner {
   }
 
   void prefix() {
-    const std::string text = long_text(options_.seed + 4, kPrefixBytes[3]);
+    std::size_t longest = kPrefixBytes;
+    if (const int64_t most = options_.size.prompt_tokens_max; most > 0)
+      longest = std::min(longest, static_cast<std::size_t>(most) * kBytesOfToken);
+    const std::string text = long_text(options_.seed + 4, longest);
     std::vector<int> cases;
     int variant = 0;
-    for (std::size_t bytes : kPrefixBytes) {
+    for (std::size_t bytes : {std::size_t{1}, longest / 8, longest / 2, longest}) {
       for (int i = 0; i < 2; ++i) cases.push_back(add_case(text.substr(0, bytes), variant++ % kVariants));
     }
     random_batches({.name = "prefix", .tried = "prefixes of one text, random batches"}, cases, cases);
@@ -131,8 +135,10 @@ class Planner {
 
   void scored() {
     // At temperature 1 the draw's log-prob is the prompt's: of the distribution before top-k, top-p and min-p.
-    std::vector<int> cases = variants_of(long_text(options_.seed + 5, 200), {0, 1, 4});
-    for (int c : variants_of("The three largest rivers are ", {1, 4})) cases.push_back(c);
+    std::vector<int> cases = variants_of(long_text(options_.seed + 5, 200), {0, 4});
+    cases.push_back(add_case("The three largest rivers are ", 1));
+    if (!options_.size.brief)
+      for (int c : variants_of("It was a ", {1, 4})) cases.push_back(c);
     PlanRow row{
         .name = "decode", .tried = "drawn tokens, and the same read as a prompt", .kind = RowKind::kScored};
     row.runs.push_back({cases, crowd()});
@@ -148,6 +154,7 @@ class Planner {
     int i = 0;
     std::span<const std::size_t> lengths = kLengthsBytes;
     if (options_.size.brief) lengths = kBriefLengthsBytes;
+    lengths = lengths.first(std::min(lengths.size(), static_cast<std::size_t>(options_.size.batch_max)));
     for (std::size_t bytes : lengths) {
       // Prompts that share nothing, but for the longest and one of its prefixes.
       const std::size_t begin = bytes < 620 ? bytes : 0;
@@ -170,7 +177,7 @@ class Planner {
     growing.prompt_tokens_max = kSmallestPage - 1;
     growing.output_tokens = std::max<int64_t>(3, growing.output_tokens);
     std::vector<int> cases;
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < (options_.size.brief ? 2 : 4); ++i)
       cases.push_back(add_case(long_text(options_.seed + 10 + i, 200), i, false, growing));
     return cases;
   }
@@ -227,47 +234,56 @@ std::vector<Case> cases_of(const Plan& plan, const Run& run) {
 }
 
 PlanSize plan_size(bool quick, Pace pace) {
-  PlanSize size{.trials = 50,
-                .batch_max = 50,
-                .products = 30,
-                .output_tokens = 12,
-                .prompt_tokens_max = 0,
-                .restarts = 2,
-                .brief = false};
-  if (pace == Pace::kSlow)
-    size = {.trials = 8,
-            .batch_max = 8,
-            .products = 6,
-            .output_tokens = 3,
-            .prompt_tokens_max = 40,
-            .restarts = 1,
-            .brief = true};
-  if (!quick) return size;
+  // Proofs of SmolLM2-135M on two cores: ten minutes with both profiles, quick ones a minute.
   switch (pace) {
     case Pace::kFast:
-      return {.trials = 6,
-              .batch_max = 12,
-              .products = 6,
-              .output_tokens = 4,
-              .prompt_tokens_max = 400,
-              .restarts = 1,
+      if (quick)
+        return {.trials = 6,
+                .batch_max = 12,
+                .products = 6,
+                .output_tokens = 4,
+                .prompt_tokens_max = 400,
+                .restarts = 1,
+                .brief = false};
+      return {.trials = 50,
+              .batch_max = 50,
+              .products = 30,
+              .output_tokens = 12,
+              .prompt_tokens_max = 0,
+              .restarts = 2,
               .brief = false};
     case Pace::kMedium:
-      return {.trials = 4,
-              .batch_max = 12,
-              .products = 4,
-              .output_tokens = 3,
-              .prompt_tokens_max = 160,
+      if (quick)
+        return {.trials = 3,
+                .batch_max = 12,
+                .products = 3,
+                .output_tokens = 3,
+                .prompt_tokens_max = 80,
+                .restarts = 1,
+                .brief = true};
+      return {.trials = 50,
+              .batch_max = 50,
+              .products = 20,
+              .output_tokens = 5,
+              .prompt_tokens_max = 512,
               .restarts = 1,
-              .brief = true};
+              .brief = false};
     case Pace::kSlow: break;
   }
-  return {.trials = 2,
-          .batch_max = 3,
-          .products = 1,
+  if (quick)
+    return {.trials = 2,
+            .batch_max = 3,
+            .products = 1,
+            .output_tokens = 2,
+            .prompt_tokens_max = 8,
+            .restarts = 0,
+            .brief = true};
+  return {.trials = 50,
+          .batch_max = 16,
+          .products = 6,
           .output_tokens = 2,
-          .prompt_tokens_max = 8,
-          .restarts = 0,
+          .prompt_tokens_max = 24,
+          .restarts = 1,
           .brief = true};
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 namespace invar {
 namespace {
@@ -44,6 +45,20 @@ TEST(Plan, HasARowForEveryNameAndFiftyTrialsOfTheAnnouncementsTests) {
   for (const char* name : {"single", "mixed", "prefix"}) EXPECT_EQ(row_of(p, name).runs.size(), 50u);
   EXPECT_EQ(row_of(p, "single").runs.front().cases.size(), 1u);
   EXPECT_EQ(row_of(p, "single").runs.back().cases.size(), 50u);
+}
+
+TEST(Plan, AFullProofHasFiftyTrialsAtEveryPace) {
+  for (Pace pace : {Pace::kFast, Pace::kMedium, Pace::kSlow}) EXPECT_EQ(plan_size(false, pace).trials, 50);
+}
+
+TEST(Plan, PrefixesHaveVeryDifferentLengthsUnderALimitToo) {
+  for (Pace pace : {Pace::kFast, Pace::kMedium, Pace::kSlow}) {
+    const Plan p = make_plan({.size = plan_size(false, pace), .context = 2048, .encode = encode_by_word(199)}, axes());
+    std::set<std::size_t> lengths;
+    for (const invar::Run& run : row_of(p, "prefix").runs)
+      for (int c : run.cases) lengths.insert(p.cases[static_cast<std::size_t>(c)].prompt.size());
+    EXPECT_EQ(lengths.size(), 4u);
+  }
 }
 
 TEST(Plan, ProductsDrawNoSlowTier) {

@@ -67,8 +67,12 @@ def verdict(expect, code, output):
 
 def judge(plant, command):
     values = fields(plant.read_text())
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                         timeout=SECONDS_MAX)
+    try:
+        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                             timeout=SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        print(f"{plant.stem}: the test still ran after {SECONDS_MAX} s: {' '.join(command)}")
+        return 1
     wrong = verdict(values["expect"], run.returncode, run.stdout)
     if wrong:
         print(run.stdout[-6000:])

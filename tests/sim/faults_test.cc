@@ -5,6 +5,7 @@
 #include <bit>
 #include <new>
 #include <optional>
+#include <stdexcept>
 
 #include "allocation.h"
 #include "reference.h"
@@ -103,19 +104,24 @@ TEST(Faults, ARequestForWhichMemoryRunsOutIsRefusedAndLeavesTheEngineAsItWas) {
   }
 }
 
-TEST(Faults, RunLeavesNothingBehindWhenMemoryRunsOutForOneOfItsRequests) {
+TEST(Faults, RunLeavesNothingBehindWhenMemoryRunsOut) {
   int64_t refused = 0;
-  for (int64_t after = 0; after < 100; ++after) {
+  bool ran = false;
+  for (int64_t after = 0; !ran; ++after) {
+    ASSERT_LT(after, 1000);
     SimMachine machine;
     std::vector<Request> requests(3, sim_request(20, 5));
-    try {
+    {
       const FailingAllocation failing(after);
-      const auto results = machine.engine->run(std::move(requests));
-      if (results.ok()) continue;
-      EXPECT_EQ(results.message(), "out of memory");
-    } catch (const std::bad_alloc&) {
-      if (refused > 0) break;  // all is submitted, and this was in a step
-      continue;
+      try {
+        const auto results = machine.engine->run(std::move(requests));
+        ran = results.ok();
+        // A sample that alone had none ends with an error; then the run goes on.
+        if (!results.ok()) {
+          EXPECT_EQ(results.message(), "out of memory");
+        }
+      } catch (const std::bad_alloc&) {}  // before the first is submitted
+      if (failing.failed()) ran = false;
     }
     ++refused;
     EXPECT_EQ(machine.engine->stats().waiting, 0);
@@ -123,6 +129,89 @@ TEST(Faults, RunLeavesNothingBehindWhenMemoryRunsOutForOneOfItsRequests) {
     EXPECT_EQ(machine.engine->run({sim_request(20, 5)})->front().samples[0].tokens.size(), 5u);
   }
   EXPECT_GT(refused, 3);
+}
+
+std::vector<Request> requests_that_crowd() {
+  std::vector<Request> requests = {sim_request(20, 12), sim_request(35, 20, 1), sim_request(1, 9, 2)};
+  requests[0].sampling.n = 3;
+  requests[1].prompt_log_probs = true;
+  requests[1].top_log_probs = 2;
+  requests[2].sampling.repetition_penalty = 1.5f;
+  requests[2].priority = 3;
+  return requests;
+}
+
+TEST(Faults, MemoryThatRunsOutInAStepCostsAtMostTheSampleItWasFor) {
+  constexpr SimMachineOptions kCrowded{.pages = 8, .page_size = 8, .prefill_rows = 16};
+  const std::vector<Request> requests = requests_that_crowd();
+  SimMachine alone;
+  std::vector<RequestResult> expected;
+  for (const Request& request : requests) expected.push_back(run(alone, request));
+  int64_t failed_samples = 0, preemptions = 0;
+  bool failed = true;
+  for (int64_t after = 0; failed; ++after) {
+    ASSERT_LT(after, 2000);
+    SimMachine machine(kCrowded);
+    for (const Request& request : requests) machine.submit(request);
+    {
+      const FailingAllocation failing(after);
+      while (machine.engine->step()) {}
+      failed = failing.failed();
+    }
+    EXPECT_EQ(machine.engine->check(), "");
+    for (std::size_t r = 0; r < requests.size(); ++r) {
+      ASSERT_TRUE(machine.engine->done(r + 1)) << "allocation " << after;
+      const RequestResult result = machine.engine->take(r + 1);
+      preemptions += result.preemptions;
+      for (std::size_t s = 0; s < result.samples.size(); ++s) {
+        const SampleResult& sample = result.samples[s];
+        if (sample.finish == FinishReason::kError) {
+          EXPECT_EQ(sample.message, "out of memory");
+          ++failed_samples;
+          continue;
+        }
+        EXPECT_EQ(sample.tokens, expected[r].samples[s].tokens);
+        EXPECT_EQ(bits(sample.log_probs), bits(expected[r].samples[s].log_probs));
+        if (s == 0) {
+          EXPECT_EQ(bits(result.prompt_log_probs), bits(expected[r].prompt_log_probs));
+        }
+      }
+    }
+  }
+  EXPECT_GT(failed_samples, 5);
+  EXPECT_GT(preemptions, 5);
+}
+
+TEST(Faults, WhatOnTokenThrowsIsTheCallersAndChangesNoBit) {
+  Request request = sim_request(20, 12);
+  request.sampling.n = 2;
+  SimMachine alone;
+  const RequestResult expected = run(alone, request);
+  for (int64_t at = 0; at < 24; ++at) {
+    SimMachine machine;
+    int64_t events = 0;
+    Request throwing = request;
+    throwing.on_token = [&](const TokenEvent&) {
+      if (events++ == at) throw std::runtime_error("no");
+      return true;
+    };
+    const RequestId id = machine.submit(throwing);
+    int64_t thrown = 0;
+    for (bool more = true; more;) {
+      try {
+        more = machine.engine->step();
+      } catch (const std::runtime_error&) {
+        ++thrown;
+      }
+    }
+    EXPECT_EQ(thrown, 1);
+    const RequestResult result = machine.engine->take(id);
+    for (int s = 0; s < 2; ++s) {
+      EXPECT_EQ(result.samples[s].tokens, expected.samples[s].tokens);
+      EXPECT_EQ(bits(result.samples[s].log_probs), bits(expected.samples[s].log_probs));
+      EXPECT_EQ(result.samples[s].finish, expected.samples[s].finish);
+    }
+  }
 }
 
 }  // namespace

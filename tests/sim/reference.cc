@@ -140,12 +140,35 @@ std::string wrong_spans(const SampleResult& sample, int64_t newest_version) {
 }
 
 // The finish of a sample, as one comparable word.
-std::string ending_of(FinishReason reason, int32_t stop_token) {
-  return fmt::format("finish {} stop_token {}", static_cast<int>(reason), stop_token);
+std::string ending_of(FinishReason reason, int32_t stop_token, const std::string& stop_string = {}) {
+  return fmt::format("finish {} stop_token {} stop_string '{}'", static_cast<int>(reason), stop_token,
+                     stop_string);
 }
 
-std::string wrong_sample(Reference& reference, const Request& request, const Ending& ending, int64_t number,
-                         const SampleResult& sample, bool failed_in_prompt) {
+bool lacks_memory(const SampleResult& sample, const Ending& ending) {
+  return sample.finish == FinishReason::kError && sample.message == "out of memory" && ending.may_lack_memory;
+}
+
+// The text of tokens, up to the stop string that is complete first, the longest of those that end together.
+struct Text {
+  std::string shown, stop;
+};
+Text text_of(const ReferenceOptions& options, const Request& request, std::span<const int32_t> tokens) {
+  if (options.tokenizer == nullptr) return {};
+  const std::string all = options.tokenizer->decode(tokens, {.skip_special_tokens = true});
+  for (std::size_t end = 1; end <= all.size(); ++end) {
+    std::string longest;
+    for (const std::string& stop : request.sampling.stop) {
+      if (stop.size() > longest.size() && std::string_view(all).substr(0, end).ends_with(stop)) longest = stop;
+    }
+    if (!longest.empty()) return {.shown = all.substr(0, end - longest.size()), .stop = longest};
+  }
+  return {.shown = all, .stop = {}};
+}
+
+std::string wrong_sample(Reference& reference, const ReferenceOptions& options, const Request& request,
+                         const Ending& ending, int64_t number, const SampleResult& sample,
+                         bool failed_in_prompt) {
   std::vector<int32_t> text = request.prompt;
   const SamplingParams& sampling = request.sampling;
   if (sample.log_probs.size() != sample.tokens.size() ||
@@ -170,16 +193,22 @@ std::string wrong_sample(Reference& reference, const Request& request, const End
       return fmt::format("top log-probs {}", i);
     text.push_back(scored.token);
     const int64_t count = static_cast<int64_t>(i) + 1;
+    const Text shown = text_of(options, request, std::span(sample.tokens).first(i + 1));
     if (reference.ends(scored.token)) {
       expected = ending_of(FinishReason::kStop, scored.token);
+    } else if (!shown.stop.empty()) {
+      expected = ending_of(FinishReason::kStop, -1, shown.stop);
     } else if (count == sampling.max_tokens) {
       expected = ending_of(FinishReason::kLength, -1);
     } else if (count == ending.stop_after) {
       expected = ending_of(FinishReason::kStop, -1);
     }
   }
+  if (lacks_memory(sample, ending)) return {};
+  if (const std::string text = text_of(options, request, sample.tokens).shown; text != sample.text)
+    return fmt::format("text '{}', expected '{}'", sample.text, text);
   if (sample.finish == FinishReason::kAborted && ending.may_abort) return {};
-  const std::string found = ending_of(sample.finish, sample.stop_token);
+  const std::string found = ending_of(sample.finish, sample.stop_token, sample.stop_string);
   if (expected.empty() && sample.finish == FinishReason::kError)
     return {};  // first_difference() looks at the logits
   if (found != expected)
@@ -239,7 +268,8 @@ PromptScores wrong_prompt(Reference& reference, const Request& request, const En
   for (int64_t version = newest_version; version >= 0; --version) {
     right = std::max(right, scored_by(reference, request, result, version));
     if (right < found) continue;
-    if (whole || (first.finish == FinishReason::kAborted && ending.may_abort)) return {};
+    if (whole || (first.finish == FinishReason::kAborted && ending.may_abort) || lacks_memory(first, ending))
+      return {};
     if (first.finish == FinishReason::kError &&
         !reference.score(version, prompt.first(found + 1), 0, &prompt[found + 1]).usable)
       return {.failed = true};
@@ -261,8 +291,9 @@ std::string first_difference(const ReferenceOptions& options, const Request& req
     const SampleResult& sample = result.samples[static_cast<std::size_t>(i)];
     const bool failed_in_prompt = prompt.failed && i == 0;
     std::string wrong = wrong_spans(sample, newest_version);
-    if (wrong.empty()) wrong = wrong_sample(reference, request, ending, i, sample, failed_in_prompt);
-    if (wrong.empty() && sample.finish == FinishReason::kError && !failed_in_prompt)
+    if (wrong.empty()) wrong = wrong_sample(reference, options, request, ending, i, sample, failed_in_prompt);
+    if (wrong.empty() && sample.finish == FinishReason::kError && !failed_in_prompt &&
+        !lacks_memory(sample, ending))
       wrong = wrong_error(reference, request, i, sample, newest_version);
     if (!wrong.empty()) return fmt::format("sample {}: {}", i, wrong);
   }

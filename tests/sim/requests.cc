@@ -54,7 +54,20 @@ SamplingParams RequestSource::sampling() {
   for (int64_t i = random_.one_in(3) ? random_.between(1, 3) : 0; i > 0; --i)
     sampling.stop_token_ids.push_back(token());
   sampling.ignore_eos = random_.one_in(3);
+  if (settings_.has_text && random_.one_in(2)) {
+    sampling.min_tokens = 0;  // the text of tokens before it is not searched
+    for (int64_t i = random_.between(1, 3); i > 0; --i) sampling.stop.push_back(stop_string());
+  }
   return sampling;
+}
+
+std::string RequestSource::stop_string() {
+  std::string stop;
+  for (int64_t i = random_.between(1, 4); i > 0; --i) {
+    constexpr const char* kCharacters[] = {"a", "b", "c", "d", "e", "é"};
+    stop += kCharacters[random_.below(std::ssize(kCharacters))];
+  }
+  return stop;
 }
 
 Request RequestSource::next() {
@@ -85,7 +98,13 @@ Request RequestSource::wrong() {
     case 6: request.sampling.n = 0; break;
     case 7: request.priority = 1001; break;
     case 8: request.top_log_probs = static_cast<int32_t>(limits.vocab) + 1; break;
-    default: request.sampling.stop = {"text"}; break;
+    default:
+      if (settings_.has_text) {
+        request.sampling.n = -1;
+      } else {
+        request.sampling.stop = {"text"};
+      }
+      break;
   }
   return request;
 }

@@ -20,6 +20,7 @@ class RequestSource {
  private:
   std::vector<int32_t> prompt();
   SamplingParams sampling();
+  std::string stop_string();
   int32_t token() { return static_cast<int32_t>(random_.below(settings_.limits.vocab)); }
 
   const WorldSettings& settings_;

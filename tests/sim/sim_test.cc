@@ -94,7 +94,8 @@ TEST(Sim, WorldsAreEventful) {
   EXPECT_GT(events.requests, 1000) << events.text();
   for (int64_t count :
        {events.refused, events.failed_allocations, events.aborted, events.broken, events.preemptions,
-        events.evicted_pages, events.copied_pages, events.cached_tokens, events.weight_changes}) {
+        events.evicted_pages, events.copied_pages, events.cached_tokens, events.weight_changes, events.thrown,
+        events.without_memory, events.stop_strings}) {
     EXPECT_GE(count, 10) << events.text();
   }
 }

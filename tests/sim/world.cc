@@ -26,6 +26,8 @@ struct Tracked {
   Ending ending;
   int64_t abort_at = 0;                 // on_token number so many aborts ...
   RequestId abort_target = 0;           // ... this request, or itself where 0
+  int64_t throw_at = 0;                 // on_token number so many throws
+  std::vector<std::string> texts;       // [n], the pieces that on_token saw
   std::vector<std::vector<Seen>> seen;  // [n]
   int64_t events = 0;
   int64_t submitted = 0;  // step
@@ -34,12 +36,15 @@ struct Tracked {
   bool done = false;
 };
 
+struct Thrown {};
+
 }  // namespace
 
 struct World::Impl {
   Impl(uint64_t seed, int64_t requests_max);
 
   bool step();
+  bool step_engine(bool busy);
   void happenings();
   void submit();
   void submit_wrong();
@@ -78,6 +83,7 @@ struct World::Impl {
   Queue queue;
   std::unique_ptr<Engine> engine;
   std::map<RequestId, Tracked> live;  // accepted, and not taken
+  int64_t lost_rows = 0;              // of steps that on_token ended
   RequestId last_id = 0;
   int64_t submitted = 0, steps = 0, running_steps = 0;
   int64_t output_tokens = 0, preemptions = 0, cached_tokens = 0;  // of the results taken
@@ -187,10 +193,17 @@ void World::Impl::submit() {
     tracked.abort_at = random.between(1, 8);
     tracked.abort_target = random.one_in(2) ? 0 : last_id + 1 - static_cast<RequestId>(random.below(5));
   }
+  if (random.one_in(20)) tracked.throw_at = random.between(1, 8);
   const int64_t tokens = std::ssize(tracked.request.prompt) + tracked.request.sampling.max_tokens;
   const Executor::Limits& limits = settings.limits;
   const bool fits = tokens <= std::min(limits.context, limits.pages * limits.page_size);
   tracked.seen.resize(static_cast<std::size_t>(tracked.request.sampling.n));
+  tracked.texts.resize(tracked.seen.size());
+  for (std::size_t s = 0; s < tracked.seen.size(); ++s) {
+    // A failing allocation is to be the engine's.
+    tracked.seen[s].reserve(static_cast<std::size_t>(tracked.request.sampling.max_tokens));
+    tracked.texts[s].reserve(16 * tracked.seen[s].capacity() + 64);
+  }
   tracked.order = static_cast<int64_t>(last_id) + 1 - tracked.request.priority * Engine::kArrivalsOfPriority;
   Tracked& place = live[last_id + 1] = std::move(tracked);
   Request request = place.request;
@@ -228,7 +241,11 @@ bool World::Impl::on_token(Tracked& tracked, const TokenEvent& event) {
   if (tracked.done) fail("request {} draws after its end", tracked.id);
   auto& seen = tracked.seen[static_cast<std::size_t>(event.sample)];
   seen.push_back({.token = event.token, .log_prob = event.log_prob, .version = executor.weights().version});
-  if (++tracked.events == tracked.abort_at) {
+  tracked.texts[static_cast<std::size_t>(event.sample)] += event.text;
+  ++tracked.events;
+  const bool goes_on = std::ssize(seen) != tracked.ending.stop_after;
+  if (tracked.events == tracked.throw_at && goes_on) throw Thrown{};
+  if (tracked.events == tracked.abort_at) {
     const auto target = live.find(tracked.abort_target == 0 ? tracked.id : tracked.abort_target);
     if (target != live.end()) {
       const bool was_done = engine->done(target->first);
@@ -236,7 +253,7 @@ bool World::Impl::on_token(Tracked& tracked, const TokenEvent& event) {
       if (engine->abort(target->first) == was_done) fail("abort({}) in on_token", target->first);
     }
   }
-  return std::ssize(seen) != tracked.ending.stop_after;
+  return goes_on;
 }
 
 // No request waits for ever. In each step the first running sample in the order computes a row or a whole chunk; it
@@ -272,7 +289,10 @@ void World::Impl::take(Tracked& tracked) {
     output_tokens += std::ssize(sample.tokens);
     ++events.samples;
     events.aborted += sample.finish == FinishReason::kAborted;
-    events.broken += sample.finish == FinishReason::kError;
+    const bool lacked_memory = sample.message == "out of memory";
+    events.without_memory += lacked_memory;
+    events.broken += sample.finish == FinishReason::kError && !lacked_memory;
+    events.stop_strings += !sample.stop_string.empty();
   }
   if (random.one_in(4)) {
     std::vector<int32_t> text = tracked.request.prompt;
@@ -284,16 +304,21 @@ void World::Impl::take(Tracked& tracked) {
 
 void World::Impl::compare(const Tracked& tracked, const RequestResult& result) {
   const std::string difference =
-      first_difference({.model = settings.model, .eos_ids = settings.engine.eos_ids}, tracked.request,
-                       tracked.ending, result, executor.weights().version);
+      first_difference({.model = settings.model,
+                        .eos_ids = settings.engine.eos_ids,
+                        .tokenizer = settings.engine.tokenizer},
+                       tracked.request, tracked.ending, result, executor.weights().version);
   if (!difference.empty()) fail("request {}: {}", tracked.id, difference);
   for (std::size_t s = 0; s < std::min(result.samples.size(), tracked.seen.size()); ++s) {
     const SampleResult& sample = result.samples[s];
     const auto& seen = tracked.seen[s];
     // Of an aborted request on_token hears no more, and the step's other samples still draw.
     const bool all = seen.size() == sample.tokens.size();
-    if (!all && !(tracked.ending.may_abort && seen.size() < sample.tokens.size()))
+    const bool may_miss = tracked.ending.may_abort || tracked.ending.may_lack_memory;
+    if (!all && !(may_miss && seen.size() < sample.tokens.size()))
       fail("request {}: {} events for {} tokens", tracked.id, seen.size(), sample.tokens.size());
+    if (!sample.text.starts_with(tracked.texts[s]) && sample.message != "out of memory")
+      fail("request {}: text '{}', on_token saw '{}'", tracked.id, sample.text, tracked.texts[s]);
     std::size_t span = 0;
     for (std::size_t i = 0; i < std::min(seen.size(), sample.tokens.size()); ++i) {
       while (span + 1 < sample.weights.size() && sample.weights[span + 1].begin <= static_cast<int64_t>(i))
@@ -318,9 +343,9 @@ void World::Impl::check() {
     fail("{} samples wait and {} run; {} requests with {} samples are not done", stats.waiting, stats.running,
          unfinished, samples);
   if (stats.running > settings.engine.max_running) fail("{} run", stats.running);
-  if (stats.prefill_rows + stats.decode_rows != executor.rows())
+  if (stats.prefill_rows + stats.decode_rows != executor.rows() - lost_rows)
     fail("{} and {} rows are counted, {} were computed", stats.prefill_rows, stats.decode_rows,
-         executor.rows());
+         executor.rows() - lost_rows);
   if (executor.prefill_rows_max() > settings.engine.prefill_rows)
     fail("{} rows of prompts in a step", executor.prefill_rows_max());
   if (executor.chunks_max() > settings.engine.max_running) fail("{} chunks in a step", executor.chunks_max());
@@ -347,15 +372,40 @@ void World::Impl::end() {
   if (const std::string broken = engine->check(); !broken.empty()) fail("at the end: {}", broken);
 }
 
+// Where on_token throws, and where an allocation fails, the engine goes on.
+bool World::Impl::step_engine(bool busy) {
+  std::optional<FailingAllocation> failing;
+  if (settings.step_failures_one_in > 0 && random.one_in(settings.step_failures_one_in)) {
+    const int64_t after = random.below(40);
+    failing.emplace(after, random.one_in(3));
+  }
+  const int64_t rows = executor.rows();
+  bool stepped = busy;
+  try {
+    stepped = engine->step();
+    running_steps += stepped;
+  } catch (const Thrown&) {
+    ++events.thrown;
+    ++forced;
+    lost_rows += executor.rows() - rows;
+  } catch (const std::bad_alloc&) {
+    ++forced;
+    lost_rows += executor.rows() - rows;
+  }
+  if (failing && failing->failed()) {
+    for (auto& [id, tracked] : live) tracked.ending.may_lack_memory |= !tracked.done;
+  }
+  return stepped;
+}
+
 bool World::Impl::step() {
   ++steps;
   happenings();
   const EngineStats before = engine->stats();
   const bool idle = before.running + before.waiting == 0;
-  const bool stepped = engine->step();
+  const bool stepped = step_engine(!idle);
   if (stepped == idle)
     fail("step() says {}, {} samples were there", stepped, before.running + before.waiting);
-  running_steps += stepped;
   look_at_requests();
   check();
   if (!wrong.empty()) return false;
@@ -399,15 +449,19 @@ void WorldEvents::add(const WorldEvents& other) {
   copied_pages += other.copied_pages;
   cached_tokens += other.cached_tokens;
   weight_changes += other.weight_changes;
+  thrown += other.thrown;
+  without_memory += other.without_memory;
+  stop_strings += other.stop_strings;
 }
 
 std::string WorldEvents::text() const {
   return fmt::format(
       "{} steps, {} requests, {} samples ({} aborted, {} broken), {} tokens, {} refused, {} failed "
       "allocations, "
-      "{} preemptions, {} evicted pages, {} copied pages, {} cached tokens, {} new weights",
+      "{} preemptions, {} evicted pages, {} copied pages, {} cached tokens, {} new weights, {} times on_token threw, "
+      "{} samples without memory, {} stop strings",
       steps, requests, samples, aborted, broken, tokens, refused, failed_allocations, preemptions,
-      evicted_pages, copied_pages, cached_tokens, weight_changes);
+      evicted_pages, copied_pages, cached_tokens, weight_changes, thrown, without_memory, stop_strings);
 }
 
 }  // namespace invar

@@ -47,7 +47,9 @@ struct WorldSettings {
   int64_t flushes_one_in;
   int64_t weights_one_in;
   int64_t abort_alls_one_in;
-  bool allocations_fail;  // inside submit()
+  bool allocations_fail;        // inside submit()
+  int64_t step_failures_one_in;  // steps: an allocation fails inside step()
+  bool has_text;                 // the engine has a tokenizer
 };
 
 // How often what a world is for has happened.
@@ -55,6 +57,7 @@ struct WorldEvents {
   int64_t steps = 0, requests = 0, samples = 0, tokens = 0;
   int64_t refused = 0, failed_allocations = 0, aborted = 0, broken = 0;  // requests
   int64_t preemptions = 0, evicted_pages = 0, copied_pages = 0, cached_tokens = 0, weight_changes = 0;
+  int64_t thrown = 0, without_memory = 0, stop_strings = 0;  // by on_token; samples
 
   void add(const WorldEvents& other);
   std::string text() const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "sim_tokenizer.h"
 #include "world.h"
 
 namespace invar {
@@ -41,6 +42,9 @@ WorldSettings::WorldSettings(uint64_t seed) {
   weights_one_in = rate(60);
   abort_alls_one_in = rate(200);
   allocations_fail = random.one_in(2);
+  step_failures_one_in = rate(10);
+  has_text = random.one_in(2);
+  if (has_text) engine.tokenizer = &sim_tokenizer();
 }
 
 std::string WorldSettings::text() const {
@@ -49,11 +53,12 @@ std::string WorldSettings::text() const {
       "{} eos {} "
       "threads {} broken 1/{} prompt_max {} output_max {} requests {}; one in so many steps: submit {} (up "
       "to {}), "
-      "abort {}, preempt_all {}, flush_cache {}, weights_changed {}, abort_all {}; allocations_fail {}",
+      "abort {}, preempt_all {}, flush_cache {}, weights_changed {}, abort_all {}, failing allocation {}; "
+      "allocations_fail {} text {}",
       limits.page_size, limits.pages, limits.context, limits.vocab, limits.logits_max, engine.max_running,
       engine.prefill_rows, engine.prefix_cache, engine.eos_ids, threads, model.broken_one_in, prompt_max,
       output_max, requests, submits_one_in, burst_max, aborts_one_in, preempts_one_in, flushes_one_in,
-      weights_one_in, abort_alls_one_in, allocations_fail);
+      weights_one_in, abort_alls_one_in, step_failures_one_in, allocations_fail, has_text);
 }
 
 }  // namespace invar

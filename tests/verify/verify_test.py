@@ -4,9 +4,14 @@ Usage: verify_test.py INVAR [unittest options]
 """
 import contextlib
 import json
+import os
+import pty
+import select
+import signal
 import socket
 import subprocess
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -66,6 +71,57 @@ class Model(Case):
         self.refuse(verify("-m", MODEL, "--samples", "-1"), "--samples")
         self.refuse(verify("-m", "no/such/model"), "no/such/model")
         self.refuse(verify("-m", MODEL, "--url", "http://x"), "--url", code=2)
+
+
+class Progress(Case):
+    """The proof with a terminal for its standard error."""
+
+    def setUp(self):
+        try:
+            self.terminal, self.theirs = pty.openpty()
+        except OSError as error:
+            raise unittest.SkipTest(f"this machine has no pseudo-terminals ({error})") from error
+        self.addCleanup(os.close, self.terminal)
+        self.seen = ""
+
+    def start(self, *args):
+        process = subprocess.Popen([INVAR, "verify", "-m", MODEL, "--profile", "fma32", *args], stderr=self.theirs,
+                                   stdout=subprocess.PIPE, text=True)
+        os.close(self.theirs)
+        self.addCleanup(process.kill)
+        return process
+
+    def read_until(self, done, seconds=60):
+        end = time.monotonic() + seconds
+        while not done(self.seen):
+            ready, *_ = select.select([self.terminal], [], [], max(0, end - time.monotonic()))
+            self.assertTrue(ready, self.seen)
+            try:
+                self.seen += os.read(self.terminal, 65536).decode()
+            except OSError:  # the other end is closed
+                return
+
+    def test_says_how_far_it_is_and_how_long_it_takes_and_clears_the_line(self):
+        process = self.start("--quick")
+        out = process.communicate(timeout=100)[0]
+        self.read_until(lambda seen: False)
+        self.assertEqual(process.returncode, 0, self.seen)
+        self.assertRegex(self.seen, r"fma32 \d+ %: \w+, run \d+ of \d+")
+        self.assertRegex(self.seen, r", about \d+:\d\d left")
+        self.assertTrue(self.seen.endswith("\r\033[K"), self.seen[-80:])
+        self.assertIn("PASS: ", out)
+
+    def test_ctrl_c_ends_it_soon_with_one_line_and_130(self):
+        process = self.start("--samples", "100000")
+        self.read_until(lambda seen: "run 3 of" in seen)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out = process.communicate(timeout=60)[0]
+        self.assertLess(time.monotonic() - begin, 10)
+        self.read_until(lambda seen: "not complete" in seen)
+        self.assertEqual(process.returncode, 130, self.seen)
+        self.assertIn("interrupted; the proof is not complete", self.seen)
+        self.assertNotIn("PASS", out)
 
 
 class Server(Case):
