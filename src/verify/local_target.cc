@@ -8,8 +8,10 @@
 namespace invar {
 namespace {
 
-// Of preempt_all(), a third of the steps; of a late arrival, two thirds of the places between steps.
+// preempt_all() at a third of the steps at first, and more rarely after each: without a cache everything begins again,
+// and a long prompt in small chunks would never come to its end.
 constexpr uint64_t kPreemptOneIn = 3;
+// Of a late arrival, two thirds of the places between steps.
 constexpr uint64_t kArriveUpTo = 3;
 
 int64_t tokens_of(const Case& c) { return static_cast<int64_t>(c.prompt.size()) + c.sampling.max_tokens; }
@@ -101,7 +103,7 @@ Result<std::vector<RequestResult>> LocalTarget::drive(Engine& engine, std::span<
 
   std::vector<RequestId> ids(cases.size(), 0);
   std::size_t submitted = 0;
-  bool preempted = false;
+  uint64_t preempt_one_in = kPreemptOneIn;
   bool busy = true;
   while (busy || submitted < order.size()) {
     std::size_t more = order.size() - submitted;
@@ -111,9 +113,10 @@ Result<std::vector<RequestResult>> LocalTarget::drive(Engine& engine, std::span<
       INVAR_TRY(ids[order[submitted]], engine.submit(request_of(cases[order[submitted]])));
     }
     if (options_.interrupted && options_.interrupted()) return error("interrupted");
-    // Never twice in a row: a chunk of progress between two, so that it ends.
-    preempted = setting[kPreempt] != 0 && !preempted && preemption.below(kPreemptOneIn) == 0;
-    if (preempted) engine.preempt_all();
+    if (setting[kPreempt] != 0 && preemption.below(preempt_one_in) == 0) {
+      engine.preempt_all();
+      preempt_one_in += preempt_one_in / 2;
+    }
     busy = engine.step();
   }
   std::vector<RequestResult> results;

@@ -263,7 +263,7 @@ PlanSize plan_size(bool quick, Pace pace) {
                 .brief = true};
       return {.trials = 50,
               .batch_max = 50,
-              .products = 20,
+              .products = 12,
               .output_tokens = 5,
               .prompt_tokens_max = 512,
               .restarts = 1,

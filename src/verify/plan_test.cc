@@ -62,7 +62,8 @@ TEST(Plan, PrefixesHaveVeryDifferentLengthsUnderALimitToo) {
 }
 
 TEST(Plan, ProductsDrawNoSlowTier) {
-  for (const invar::Run& run : row_of(plan(1, axes()), "product").runs) EXPECT_EQ(run.setting[kIsa], 1);
+  const Plan p = plan(1, axes());
+  for (const invar::Run& run : row_of(p, "product").runs) EXPECT_EQ(run.setting[kIsa], 1);
 }
 
 TEST(Plan, EveryWayToSampleIsInTheFirstRow) {
