@@ -2,25 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "verify/http.h"
-
 namespace invar {
 namespace {
-
-TEST(HttpUrl, IsReadOrRefusedWithWhatWasExpected) {
-  const auto url = parse_http_url("http://host.example:8000/prefix/");
-  ASSERT_TRUE(url.ok());
-  EXPECT_EQ(url->host, "host.example");
-  EXPECT_EQ(url->port, "8000");
-  EXPECT_EQ(url->path, "/prefix");
-  EXPECT_EQ(parse_http_url("http://h")->port, "80");
-  EXPECT_EQ(parse_http_url("http://[::1]:30000")->host, "::1");
-  EXPECT_EQ(HttpClient(*parse_http_url("http://[::1]:3"), 1).address(), "http://[::1]:3");
-  for (const char* bad :
-       {"", "h:1", "https://h", "http://", "http://:80", "http://h:", "http://h:x", "http://h:0",
-        "http://h:65536", "http://a@h", "http://h h", "ftp://h", "http://h\r\nX: y"})
-    EXPECT_FALSE(parse_http_url(bad).ok()) << bad;
-}
 
 TEST(SglangApi, AListOfOneStaysAListAndParametersAreDecimals) {
   const Case c{.text = "a", .sampling = {.temperature = 0.75f, .top_p = 0.9f, .seed = 5, .max_tokens = 3}};

@@ -44,8 +44,8 @@ ServerTarget::ServerTarget(HttpClient client, ServerApi api, std::string model, 
     : client_(std::move(client)), api_(api), model_(std::move(model)), axes_(server_axes(batch_max)) {}
 
 Result<std::unique_ptr<ServerTarget>> ServerTarget::open(const Options& options) {
-  INVAR_TRY(HttpUrl url, parse_http_url(options.url));
-  HttpClient client(std::move(url), options.timeout_s);
+  INVAR_TRY(HttpUrl url, parse_http_url(options.url, "--url"));
+  HttpClient client(std::move(url), {.seconds = options.timeout_s, .option = "--timeout"});
   ServerApi api = options.api == "openai" ? ServerApi::kOpenai : ServerApi::kSglang;
   std::string model;
   if (options.api == "auto") {

@@ -5,7 +5,7 @@
 #include <functional>
 #include <memory>
 
-#include "verify/http.h"
+#include "io/http_client.h"
 #include "verify/server_api.h"
 #include "verify/target.h"
 

@@ -1,4 +1,4 @@
-#include "verify/http.h"
+#include "io/http_client.h"
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -72,13 +72,13 @@ class Exchange {
 
 }  // namespace
 
-Result<HttpUrl> parse_http_url(std::string_view url) {
+Result<HttpUrl> parse_http_url(std::string_view url, std::string_view option) {
   constexpr std::string_view kScheme = "http://";
   if (url.substr(0, 8) == "https://")
-    return error("--url: https is not spoken here; found {}; give the plain http:// address of the server",
-                 quote(url));
+    return error("{}: https is not spoken here; found {}; give the plain http:// address of the server",
+                 option, quote(url));
   if (url.substr(0, kScheme.size()) != kScheme)
-    return error("--url: expected http://HOST[:PORT], found {}", quote(url));
+    return error("{}: expected http://HOST[:PORT], found {}", option, quote(url));
   const std::string_view rest = url.substr(kScheme.size());
   const std::size_t slash = std::min(rest.find('/'), rest.size());
   std::string_view authority = rest.substr(0, slash);
@@ -95,7 +95,7 @@ Result<HttpUrl> parse_http_url(std::string_view url) {
   parsed.host = std::string(authority);
   const bool plain = std::all_of(rest.begin(), rest.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (parsed.host.empty() || parsed.host.find('@') != std::string::npos || !is_port(parsed.port) || !plain)
-    return error("--url: expected http://HOST[:PORT], found {}", quote(url));
+    return error("{}: expected http://HOST[:PORT], found {}", option, quote(url));
   return parsed;
 }
 
@@ -109,13 +109,13 @@ Result<HttpReply> HttpClient::request(std::string_view target, std::string body)
   const std::string path = url_.path + std::string(target);
   http::request<http::string_body> request{body.empty() ? http::verb::get : http::verb::post, path, 11};
   request.set(http::field::host, url_.host + ":" + url_.port);
-  request.set(http::field::user_agent, "invar-verify");
+  request.set(http::field::user_agent, "invar");
   request.set(http::field::connection, "close");
   if (!body.empty()) request.set(http::field::content_type, "application/json");
   request.body() = std::move(body);
   request.prepare_payload();
 
-  Exchange exchange(timeout_s_);
+  Exchange exchange(limit_.seconds);
   HttpReply reply;
   beast::error_code code = exchange.connect(url_);
   const char* what = "cannot connect to";
@@ -128,7 +128,8 @@ Result<HttpReply> HttpClient::request(std::string_view target, std::string body)
     code = exchange.receive(reply);
   }
   if (code == beast::error::timeout)
-    return error("{}{}: no answer in {} s; --timeout sets how long to wait", address(), target, timeout_s_);
+    return error("{}{}: no answer in {} s; {} sets how long to wait", address(), target, limit_.seconds,
+                 limit_.option);
   if (code == http::error::body_limit)
     return error("{}{}: expected at most {} MiB, found more", address(), target, kBodyMax >> 20);
   if (code) return error("{} {}{}: {}", what, address(), target, code.message());

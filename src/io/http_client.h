@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
@@ -15,19 +16,24 @@ struct HttpUrl {
   std::string path;  // "" or "/prefix", without a slash at the end
 };
 
-// "http://host", "http://host:port/prefix", "http://[::1]:port". Errors: https and other schemes, no host, a port that
-// is none.
-Result<HttpUrl> parse_http_url(std::string_view url);
+// "http://host", "http://host:port/prefix", "http://[::1]:port". Errors, which begin with `option`, the name under which
+// the user gave it ("--url"): https and other schemes, no host, a port that is none.
+Result<HttpUrl> parse_http_url(std::string_view url, std::string_view option);
 
 struct HttpReply {
   int status;
   std::string body;
 };
 
+struct HttpTimeLimit {
+  int64_t seconds;
+  std::string option;  // what the user sets it with ("--timeout"), for the error when it has passed
+};
+
 // Safe to use from several threads: it holds nothing that changes.
 class HttpClient {
  public:
-  HttpClient(HttpUrl url, int64_t timeout_s) : url_(std::move(url)), timeout_s_(timeout_s) {}
+  HttpClient(HttpUrl url, HttpTimeLimit limit) : url_(std::move(url)), limit_(std::move(limit)) {}
 
   // `target` begins with a slash and comes after the URL's path. An empty body is a GET, any other a POST of JSON.
   // Errors, each with the address: no such host, nobody listens, no answer in time, no HTTP, a body that is too large.
@@ -37,7 +43,7 @@ class HttpClient {
 
  private:
   HttpUrl url_;
-  int64_t timeout_s_;
+  HttpTimeLimit limit_;
 };
 
 }  // namespace invar
