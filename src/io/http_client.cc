@@ -106,7 +106,7 @@ std::string HttpClient::address() const {
 
 Result<HttpReply> HttpClient::request(std::string_view target, std::string body) const {
   namespace http = beast::http;
-  const std::string path = url_.path + std::string(target);
+  const std::string path = url_.path.empty() && target.empty() ? "/" : url_.path + std::string(target);
   http::request<http::string_body> request{body.empty() ? http::verb::get : http::verb::post, path, 11};
   request.set(http::field::host, url_.host + ":" + url_.port);
   request.set(http::field::user_agent, "invar");

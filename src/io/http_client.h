@@ -16,8 +16,8 @@ struct HttpUrl {
   std::string path;  // "" or "/prefix", without a slash at the end
 };
 
-// "http://host", "http://host:port/prefix", "http://[::1]:port". Errors, which begin with `option`, the name under which
-// the user gave it ("--url"): https and other schemes, no host, a port that is none.
+// "http://host", "http://host:port/prefix", "http://[::1]:port". Errors, which begin with `option`, the name under
+// which the user gave it ("--url"): https and other schemes, no host, a port that is none.
 Result<HttpUrl> parse_http_url(std::string_view url, std::string_view option);
 
 struct HttpReply {
@@ -35,8 +35,9 @@ class HttpClient {
  public:
   HttpClient(HttpUrl url, HttpTimeLimit limit) : url_(std::move(url)), limit_(std::move(limit)) {}
 
-  // `target` begins with a slash and comes after the URL's path. An empty body is a GET, any other a POST of JSON.
-  // Errors, each with the address: no such host, nobody listens, no answer in time, no HTTP, a body that is too large.
+  // `target` comes after the URL's path; it begins with a slash, or is empty for that path itself. An empty body is a
+  // GET, any other a POST of JSON. Errors, each with the address: no such host, nobody listens, no answer in time, no
+  // HTTP, a body that is too large.
   Result<HttpReply> request(std::string_view target, std::string body) const;
 
   std::string address() const;  // "http://host:port/prefix"
