@@ -1,6 +1,6 @@
 #include "rl/rewards/reward.h"
 
-#include <algorithm>
+#include <cmath>
 
 #include "io/quote.h"
 #include "rl/rewards/boxed_reward.h"
@@ -18,55 +18,75 @@ Result<float> score_countdown(const RewardInput& input, std::string_view respons
   return countdown_reward(response, numbers, target, options);
 }
 
-Status check_overlong(const RewardOptions& options) {
-  if (!options.overlong) return Ok{};
-  INVAR_RETURN_IF_ERROR(overlong_penalty(0, *options.overlong));
+Status check_shaping(const RewardOptions& options) {
+  if (options.length_target < 1)
+    return error("reward: expected a length_target of at least 1 token, found {}", options.length_target);
+  for (const float weight : {options.format_weight, options.overlong_weight, options.length_weight})
+    if (!std::isfinite(weight)) return error("reward: expected finite weights, found {}", weight);
+  if (options.overlong) INVAR_RETURN_IF_ERROR(overlong_penalty(0, *options.overlong));
   return Ok{};
+}
+
+// "boxed_numeric" is numeric of the boxed part.
+struct TextKind {
+  std::string_view name;
+  bool boxed_part;
+};
+
+TextKind split_kind(std::string_view kind) {
+  constexpr std::string_view kPrefix = "boxed_";
+  if (!kind.starts_with(kPrefix)) return {kind, false};
+  return {kind.substr(kPrefix.size()), true};
+}
+
+bool is_plain_kind(std::string_view kind) {
+  const TextKind split = split_kind(kind);
+  if (split.name == "exact" || split.name == "numeric") return true;
+  return !split.boxed_part && (split.name == "boxed" || split.name == "countdown");
 }
 
 }  // namespace
 
 Result<Reward> Reward::make(const RewardOptions& options) {
-  INVAR_RETURN_IF_ERROR(check_overlong(options));
+  INVAR_RETURN_IF_ERROR(check_shaping(options));
   Reward reward;
   reward.options_ = options;
-  reward.kind_ = options.kind;
-  if (constexpr std::string_view kPrefix = "boxed_"; reward.kind_.starts_with(kPrefix)) {
-    reward.boxed_only_ = true;
-    reward.kind_.erase(0, kPrefix.size());
-  }
-  const std::string& kind = reward.kind_;
-  constexpr std::string_view kPlain[] = {"exact", "numeric", "boxed", "countdown"};
-  const bool plain = std::find(std::begin(kPlain), std::end(kPlain), kind) != std::end(kPlain);
-  const bool may_be_boxed = kind == "exact" || kind == "numeric" || kind == "regex";
-  if ((!plain && kind != "regex" && kind != "program" && kind != "remote") ||
-      (reward.boxed_only_ && !may_be_boxed))
-    return error(
-        "reward: expected exact, numeric, boxed, countdown, regex, program, remote, boxed_exact, "
-        "boxed_numeric or "
-        "boxed_regex, found {}",
-        quote(options.kind));
-  if (kind == "regex") {
+  const std::string& kind = options.kind;
+  if (kind == "regex" || kind == "boxed_regex") {
     INVAR_TRY(reward.state_, RegexReward::compile(options.regex));
   } else if (kind == "program") {
     INVAR_TRY(reward.state_, ProgramReward::start(options.program));
   } else if (kind == "remote") {
     INVAR_TRY(reward.state_, RemoteReward::make(options.remote));
+  } else if (kind != "metadata" && !is_plain_kind(kind)) {
+    return error(
+        "reward: expected exact, numeric, boxed, countdown, regex, boxed_exact, boxed_numeric, boxed_regex, "
+        "program, "
+        "remote or metadata, found {}",
+        quote(kind));
   }
   return reward;
 }
 
 Result<float> Reward::text_score(const RewardInput& input) const {
+  std::string kind = options_.kind;
+  if (kind == "metadata") {
+    INVAR_TRY(const JsonObject metadata, JsonObject::from(input.prompt->metadata, "metadata"));
+    INVAR_TRY(kind, metadata.require_string("rm_type"));
+    if (!is_plain_kind(kind))
+      return metadata.mismatch("rm_type", "exact, numeric, boxed, countdown, boxed_exact or boxed_numeric");
+  }
+  const TextKind split = split_kind(kind);
   std::string_view response = input.response;
-  if (boxed_only_) response = last_boxed(response).value_or(std::string_view());
-  if (kind_ == "countdown") return score_countdown(input, response, options_.countdown);
+  if (split.boxed_part) response = last_boxed(response).value_or(std::string_view());
+  if (split.name == "countdown") return score_countdown(input, response, options_.countdown);
   const std::string label = label_text(input.prompt->label);
-  if (kind_ == "regex") return std::get<RegexReward>(state_).score(response, label);
+  if (split.name == "regex") return std::get<RegexReward>(state_).score(response, label);
   if (label.empty())
     return error("label: expected one for the reward {}, found none; label_key names its key in the data",
-                 options_.kind);
-  if (kind_ == "numeric") return numeric_reward(response, label, options_.numeric);
-  if (kind_ == "boxed") return boxed_reward(response, label);
+                 kind);
+  if (split.name == "numeric") return numeric_reward(response, label, options_.numeric);
+  if (split.name == "boxed") return boxed_reward(response, label);
   return exact_reward(response, label, options_.exact);
 }
 
@@ -91,6 +111,9 @@ Result<std::vector<float>> Reward::score(std::span<const RewardInput> inputs) {
       INVAR_TRY(const float penalty, overlong_penalty(inputs[i].tokens, *options_.overlong));
       scores[i] = scores[i] + options_.overlong_weight * penalty;
     }
+    if (options_.length_weight != 0)
+      scores[i] =
+          scores[i] + options_.length_weight * length_penalty(inputs[i].tokens, options_.length_target);
   }
   return scores;
 }

@@ -21,7 +21,9 @@ namespace invar {
 
 struct RewardOptions {
   // "exact", "numeric", "boxed", "countdown", "regex", "program", "remote"; "boxed_exact", "boxed_numeric" and
-  // "boxed_regex" see the response's last boxed answer alone (slime's prefix), or nothing where there is none.
+  // "boxed_regex" see the response's last boxed answer alone (slime's prefix), or nothing where there is none;
+  // "metadata": each prompt's metadata names one of these under "rm_type" (slime's key), all but program, remote and
+  // regex.
   std::string kind = "exact";
   ExactOptions exact;
   NumericOptions numeric;
@@ -34,6 +36,8 @@ struct RewardOptions {
   float format_weight = 0;    // think_answer_format_reward
   float overlong_weight = 1;  // overlong_penalty, where `overlong` is given
   std::optional<OverlongOptions> overlong;
+  float length_weight = 0;    // length_penalty around length_target tokens
+  int64_t length_target = 1;  // >= 1
 };
 
 class Reward {
@@ -52,8 +56,6 @@ class Reward {
   Result<float> text_score(const RewardInput& input) const;
 
   RewardOptions options_;
-  std::string kind_;  // without "boxed_"
-  bool boxed_only_ = false;
   std::variant<std::monostate, RegexReward, ProgramReward, RemoteReward> state_;
 };
 

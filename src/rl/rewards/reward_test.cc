@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace invar {
 namespace {
 
@@ -37,6 +39,23 @@ TEST(Reward, EveryKindIsWired) {
             0.5f);
 }
 
+TEST(Reward, APromptsMetadataMayNameItsKind) {
+  Prompt prompt = labelled("5");
+  prompt.metadata["rm_type"] = "numeric";
+  EXPECT_EQ(score({.kind = "metadata"}, prompt, "it is 5"), 1.0f);
+  prompt.metadata["rm_type"] = "boxed_exact";
+  EXPECT_EQ(score({.kind = "metadata"}, prompt, "it is 5"), 0.0f);
+  EXPECT_EQ(score({.kind = "metadata"}, prompt, R"(it is \boxed{5})"), 1.0f);
+  auto reward = Reward::make({.kind = "metadata"});
+  for (const Json& bad : {Json("program"), Json("x"), Json(1), Json(nullptr)}) {
+    prompt.metadata["rm_type"] = bad;
+    const RewardInput input{.prompt = &prompt, .prompt_text = {}, .response = "5"};
+    const auto scores = reward->score({&input, 1});
+    ASSERT_FALSE(scores.ok()) << bad.dump();
+    EXPECT_NE(scores.message().find("sample 0: metadata: rm_type: "), std::string::npos) << scores.message();
+  }
+}
+
 TEST(Reward, ShapingIsAddedWithItsWeight) {
   const RewardOptions options{.kind = "boxed",
                               .format_weight = 0.5f,
@@ -46,6 +65,8 @@ TEST(Reward, ShapingIsAddedWithItsWeight) {
   EXPECT_EQ(score(options, labelled("4"), good, 10), 1.5f);
   EXPECT_EQ(score(options, labelled("4"), good, 90), 0.5f);
   EXPECT_EQ(score(options, labelled("4"), R"(\boxed{4})", 200), -1.0f);
+  EXPECT_EQ(score({.kind = "exact", .length_weight = 0.5f, .length_target = 20}, labelled("4"), "4", 15),
+            0.875f);
 }
 
 TEST(Reward, FaultsOfTheDataNameTheSample) {
@@ -62,9 +83,11 @@ TEST(Reward, FaultsOfTheDataNameTheSample) {
 }
 
 TEST(Reward, UnknownKindsAreRefused) {
-  for (const char* kind : {"", "x", "boxed_", "boxed_boxed", "boxed_program", "remote_rm"})
+  for (const char* kind : {"", "x", "boxed_", "boxed_boxed", "boxed_program", "boxed_countdown", "remote_rm"})
     EXPECT_FALSE(Reward::make({.kind = kind}).ok()) << kind;
   EXPECT_FALSE(Reward::make({.kind = "regex"}).ok());
+  EXPECT_FALSE(Reward::make({.kind = "exact", .length_target = 0}).ok());
+  EXPECT_FALSE(Reward::make({.kind = "exact", .format_weight = NAN}).ok());
   EXPECT_FALSE(
       Reward::make({.kind = "exact", .overlong = OverlongOptions{.tokens_max = 10, .buffer_tokens = 11}})
           .ok());
