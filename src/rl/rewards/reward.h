@@ -45,9 +45,9 @@ class Reward {
   // Errors: an unknown kind, and what the kind refuses.
   static Result<Reward> make(const RewardOptions& options);
 
-  // The reward of every input, by index: fp32 score, then + weight * format, then + weight * overlong. Errors, with
-  // the sample's index: a prompt without the label (or, for countdown, the numbers and target in its metadata) that
-  // the kind needs; what the kind reports.
+  // The reward of every input, by index: the fp32 score, + weight * format, + weight * overlong, + weight * length in
+  // this order. Errors, with the sample's index: a prompt without the label (or, for countdown, the numbers and target
+  // in its metadata) that the kind needs; what the kind reports.
   Result<std::vector<float>> score(std::span<const RewardInput> inputs);
 
  private:
