@@ -52,14 +52,6 @@ void check_rows(const PackedWeight& weight, int64_t row, int64_t rows) {
   INVAR_CHECK(row >= 0 && rows >= 0 && row <= weight.n - rows, "rows {} + {} of {}", row, rows, weight.n);
 }
 
-LinearKernels kernels_of(const Queue& queue) {
-  if (queue.profile() == Profile::kTc16)
-    return queue.tier() == Tier::kAvx2 ? linear_tc16_avx2() : linear_tc16_avx512();
-  if (queue.tier() == Tier::kAvx2) return linear_fma32_avx2();
-  return queue.tier() == Tier::kAvx512 || fma_beats_dpbf16() ? linear_fma32_avx512()
-                                                             : linear_fma32_avx512bf16();
-}
-
 void check(const LinearArgs& args) {
   INVAR_CHECK(args.weight != nullptr, "linear without a weight");
   const PackedWeight& weight = *args.weight;
@@ -77,6 +69,14 @@ void check(const LinearArgs& args) {
 }
 
 }  // namespace
+
+LinearKernels linear_kernels(const Queue& queue) {
+  if (queue.profile() == Profile::kTc16)
+    return queue.tier() == Tier::kAvx2 ? linear_tc16_avx2() : linear_tc16_avx512();
+  if (queue.tier() == Tier::kAvx2) return linear_fma32_avx2();
+  return queue.tier() == Tier::kAvx512 || fma_beats_dpbf16() ? linear_fma32_avx512()
+                                                             : linear_fma32_avx512bf16();
+}
 
 PackedWeight pack_weight(std::span<const WeightRows> blocks, int64_t k) {
   int64_t n = 0;
@@ -122,7 +122,7 @@ void linear(Queue& queue, const LinearArgs& args) {
   check(args);
   if (args.rows == 0) return;
   if (queue.tier() == Tier::kRef) return linear_ref(queue, args);
-  linear_tiled(queue, args, kernels_of(queue));
+  linear_tiled(queue, args, linear_kernels(queue));
 }
 
 }  // namespace invar

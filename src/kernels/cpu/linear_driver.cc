@@ -1,42 +1,15 @@
 #include "kernels/cpu/linear_driver.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
+
+#include "kernels/cpu/linear_flush.h"
+#include "kernels/cpu/linear_plan.h"
 
 namespace invar {
 namespace {
 
 constexpr int64_t kPanel = PackedWeight::kPanel;
 constexpr int64_t kRowsOfBlock = 512;  // their accumulators of a tile's panels stay in the L2 cache
-constexpr int64_t kAlign = 64;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t align_up(int64_t bytes) { return ceil_div(bytes, kAlign) * kAlign; }
-
-// Share `index` of `shares` contiguous, nearly equal shares of [0, items).
-struct Range {
-  Range(int64_t items, int64_t shares, int64_t index)
-      : begin(items * index / shares), end(items * (index + 1) / shares) {}
-  int64_t size() const { return end - begin; }
-  int64_t begin;
-  int64_t end;
-};
-
-// Flush-to-zero and denormals-are-zero of NUM-P2, for calls through function pointers: no floating-point operation of
-// this file can move across the change of mode, because there is none.
-class FlushScope {
- public:
-  explicit FlushScope(bool flush) : saved_(_mm_getcsr()) {
-    if (flush) _mm_setcsr(saved_ | 0x8040u);
-  }
-  ~FlushScope() { _mm_setcsr(saved_); }
-  FlushScope(const FlushScope&) = delete;
-  FlushScope& operator=(const FlushScope&) = delete;
-
- private:
-  uint32_t saved_;
-};
 
 // How one call is cut. Items are (panel block, row block) pairs.
 struct Plan {
@@ -152,7 +125,8 @@ class Run {
   }
 
   // Output rows lie far apart, a few lines each: their misses pass while the tile is computed.
-  void prefetch_output(const Range& rows, int64_t n) const {
+  // Inlined, because GCC 12 deletes calls of functions that do nothing but prefetch.
+  [[gnu::always_inline]] void prefetch_output(const Range& rows, int64_t n) const {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const int64_t at = r * args_.out_stride + n;
       const std::byte* line = args_.out_bf16 != nullptr

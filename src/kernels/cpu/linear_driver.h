@@ -6,6 +6,9 @@
 
 namespace invar {
 
+// The tiles of a queue's profile and tier, which is not ref.
+LinearKernels linear_kernels(const Queue& queue);
+
 // See linear(). Arguments have been checked; rows > 0.
 void linear_tiled(Queue& queue, const LinearArgs& args, const LinearKernels& kernels);
 
