@@ -1,0 +1,107 @@
+// NUM-GRID on 16 lanes, for all SIMD tiers; include a simd_*.h first. Sums are U64x16, two's complement, and wrap.
+#pragma once
+
+#include "numerics/grid_sum.h"
+
+namespace invar {
+namespace {
+
+INVAR_SIMD U64x16 load_i64(const int64_t* p);
+INVAR_SIMD void store_i64(int64_t* p, U64x16 a) { store_u64(reinterpret_cast<uint64_t*>(p), a); }
+
+// Lanes that to_grid() flags: |x| >= 2^16 or NaN.
+INVAR_SIMD Mask16 outside_grid(F32x16 x) {
+  return (as_int(x) & I32x16(0x7fffffffu)) > I32x16(num::as_int(kGridLimit) - 1);
+}
+
+#ifdef __AVX512F__
+
+INVAR_SIMD U64x16 load_i64(const int64_t* p) { return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 8)}; }
+
+// from_grid() of 16 sums.
+INVAR_SIMD F32x16 load_from_grid(const int64_t* p) {
+  const __m256 low = _mm512_cvtepi64_ps(_mm512_loadu_si512(p));
+  const __m256 high = _mm512_cvtepi64_ps(_mm512_loadu_si512(p + 8));
+  return F32x16(_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1)) * F32x16(0x1p-40f);
+}
+
+// sum + x * 2^40 to nearest even. A lane outside the grid adds some number; its flag is outside_grid().
+INVAR_SIMD U64x16 add_to_grid(U64x16 sum, F32x16 x) {
+  // Exact in fp32 but for subnormals, which are 0 here either way.
+  const __m512 units = _mm512_mul_ps(x.v, _mm512_set1_ps(0x1p40f));
+  return {_mm512_add_epi64(sum.lo, _mm512_cvtps_epi64(_mm512_castps512_ps256(units))),
+          _mm512_add_epi64(sum.hi, _mm512_cvtps_epi64(_mm512_extractf32x8_ps(units, 1)))};
+}
+
+// Whether a lane has reached 2^62 in magnitude, see grid_merge().
+INVAR_SIMD bool grid_overflow(U64x16 a) {
+  const __m512i limit = _mm512_set1_epi64(kGridBufferLimit), zero = _mm512_setzero_si512();
+  return (_mm512_cmple_epi64_mask(_mm512_add_epi64(a.lo, limit), zero) |
+          _mm512_cmple_epi64_mask(_mm512_add_epi64(a.hi, limit), zero)) != 0;
+}
+
+#else
+
+INVAR_SIMD U64x16 load_i64(const int64_t* p) {
+  U64x16 a;
+  for (int i = 0; i < 4; ++i) a.quarter[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p) + i);
+  return a;
+}
+
+// from_grid() of 16 sums. AVX2 has no conversion of 64-bit integers; those below 2^51 are exact in binary64, where the
+// bits of 1.5 * 2^52 + v are those of 1.5 * 2^52, plus v.
+INVAR_SIMD F32x16 load_from_grid(const int64_t* p) {
+  const U64x16 sums = load_i64(p);
+  const __m256i anchor = _mm256_castpd_si256(_mm256_set1_pd(0x1.8p52));
+  const __m256i half = _mm256_set1_epi64x(int64_t{1} << 51), high = _mm256_set1_epi64x(-(int64_t{1} << 52));
+  __m256i large = _mm256_setzero_si256();
+  __m128 parts[4];
+  for (int i = 0; i < 4; ++i) {
+    large = _mm256_or_si256(large, _mm256_add_epi64(sums.quarter[i], half));
+    const __m256d anchored = _mm256_castsi256_pd(_mm256_add_epi64(sums.quarter[i], anchor));
+    parts[i] = _mm256_cvtpd_ps(_mm256_sub_pd(anchored, _mm256_castsi256_pd(anchor)));
+  }
+  if (_mm256_testz_si256(large, high)) [[likely]]
+    return F32x16(_mm256_set_m128(parts[1], parts[0]), _mm256_set_m128(parts[3], parts[2])) *
+           F32x16(0x1p-40f);
+  alignas(32) float lanes[16];
+  for (int i = 0; i < 16; ++i) lanes[i] = from_grid(p[i]);
+  return load_f32(lanes);
+}
+
+// sum + x * 2^40 to nearest even. A lane outside the grid adds some number; its flag is outside_grid().
+INVAR_SIMD U64x16 add_to_grid(U64x16 sum, F32x16 x) {
+  const __m128 parts[4] = {_mm256_castps256_ps128(x.lo), _mm256_extractf128_ps(x.lo, 1),
+                           _mm256_castps256_ps128(x.hi), _mm256_extractf128_ps(x.hi, 1)};
+  // 1.5 * 2^52 + v holds v rounded to an integer in its low bits, for |v| <= 2^51: |x| <= 2^11.
+  const __m256d anchor = _mm256_set1_pd(0x1.8p52), scale = _mm256_set1_pd(0x1p40);
+  const Mask16 large = (as_int(x) & I32x16(0x7fffffffu)) > I32x16(num::as_int(0x1p11f));
+  if (!any(large)) [[likely]] {
+    for (int i = 0; i < 4; ++i) {
+      const __m256d anchored = _mm256_fmadd_pd(_mm256_cvtps_pd(parts[i]), scale, anchor);
+      const __m256i units = _mm256_sub_epi64(_mm256_castpd_si256(anchored), _mm256_castpd_si256(anchor));
+      sum.quarter[i] = _mm256_add_epi64(sum.quarter[i], units);
+    }
+    return sum;
+  }
+  alignas(32) float lanes[16];
+  alignas(32) int64_t units[16];
+  store_f32(lanes, x);
+  bool overflow = false;
+  for (int i = 0; i < 16; ++i) units[i] = to_grid(lanes[i], overflow);
+  return sum + load_i64(units);
+}
+
+// Whether a lane has reached 2^62 in magnitude, see grid_merge().
+INVAR_SIMD bool grid_overflow(U64x16 a) {
+  const __m256i limit = _mm256_set1_epi64x(kGridBufferLimit), one = _mm256_set1_epi64x(1);
+  __m256i over = _mm256_setzero_si256();
+  for (int i = 0; i < 4; ++i)
+    over = _mm256_or_si256(over, _mm256_cmpgt_epi64(one, _mm256_add_epi64(a.quarter[i], limit)));
+  return _mm256_movemask_epi8(over) != 0;
+}
+
+#endif
+
+}  // namespace
+}  // namespace invar

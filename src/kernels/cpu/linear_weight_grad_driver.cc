@@ -1,0 +1,446 @@
+#include "kernels/cpu/linear_weight_grad_driver.h"
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "kernels/cpu/linear_flush.h"
+#include "kernels/cpu/linear_plan.h"
+#include "kernels/cpu/transpose_tokens.h"
+#include "kernels/linear.h"
+#include "numerics/grid_sum.h"
+
+namespace invar {
+namespace {
+
+constexpr int64_t kPanel = PackedWeight::kPanel;
+constexpr int64_t kGroup = PackedWeight::kGroup;
+constexpr int64_t kTilesOfPack = 4;       // row tiles that are packed together: a cache line of bf16
+constexpr int64_t kRowsOfBlock = 768;     // of tiles: their sums of an item's panels stay in the L2 cache
+constexpr int64_t kRowsOfBlockMin = 128;  // fewer would expand the panels too often
+constexpr int64_t kPackedBytes = int64_t{8} << 20;  // of a block's rows, where possible
+constexpr int64_t kPrefetchChunks = 4;              // the last of a call, in which the gradient is prefetched
+constexpr int64_t kMergeColumns = 64;               // of a gradient that is merged transposed
+
+// dy or x: [T, channels], rows `stride` apart.
+struct Operand {
+  const bf16* values;
+  int64_t stride;
+  int64_t channels;
+};
+
+// At most 16 tokens that are neighbours in a leaf.
+struct Group {
+  int64_t row_begin;  // of dy and x
+  int64_t rows;
+  int64_t chunk;
+};
+
+// The part of a leaf that lies in one chunk.
+struct Segment {
+  int64_t group;  // the first, within its chunk
+  int64_t groups;
+  int64_t leaf;
+  bool first, last;  // of its leaf
+};
+
+// All leaves, each padded to whole groups, lie one after the other on one axis. A chunk is a part of it whose panels
+// fit in the L1 cache: one of the equal parts of a long leaf, or as many whole leaves as it holds, because a leaf that
+// is not cut keeps its accumulators in registers.
+struct Chunk {
+  int64_t segment_begin, segment_end;
+  int64_t group_begin;
+  int64_t groups;
+};
+
+struct Tokens {
+  Tokens(std::span<const SequenceRows> sequences, int64_t chunk_groups) {
+    for (const SequenceRows& sequence : sequences)
+      for (int64_t t = 0; t < sequence.rows; t += kGradLeaf)
+        add_leaf({.row_begin = sequence.row_begin + t, .rows = std::min(kGradLeaf, sequence.rows - t)},
+                 chunk_groups);
+  }
+
+  int64_t size() const { return std::ssize(groups); }
+
+  void add_leaf(const SequenceRows& leaf, int64_t chunk_groups) {
+    const int64_t count = ceil_div(leaf.rows, kGroup), parts = ceil_div(count, chunk_groups);
+    for (int64_t i = 0; i < parts; ++i) {
+      const Range part(count, parts, i);
+      if (chunks.empty() || chunks.back().groups + part.size() > chunk_groups)
+        chunks.push_back({.segment_begin = std::ssize(segments),
+                          .segment_end = std::ssize(segments),
+                          .group_begin = size(),
+                          .groups = 0});
+      Chunk& chunk = chunks.back();
+      segments.push_back({.group = chunk.groups,
+                          .groups = part.size(),
+                          .leaf = leaves,
+                          .first = i == 0,
+                          .last = i + 1 == parts});
+      chunk.groups += part.size();
+      chunk.segment_end += 1;
+      for (int64_t g = part.begin; g < part.end; ++g)
+        groups.push_back({.row_begin = leaf.row_begin + g * kGroup,
+                          .rows = std::min(kGroup, leaf.rows - g * kGroup),
+                          .chunk = std::ssize(chunks) - 1});
+    }
+    leaves += 1;
+  }
+
+  std::vector<Group> groups;
+  std::vector<Segment> segments;
+  std::vector<Chunk> chunks;
+  int64_t leaves = 0;
+};
+
+// The channels of one operand are the rows of tiles, those of the other their panels. A product of two channels has the
+// same bits either way, and packing rows costs several times what panels cost, so the narrower operand has the rows.
+// Blocks of rows come one after the other; in each, (panel block, row block) items are divided between threads.
+struct Plan {
+  Plan(const LinearWeightGradArgs& args, const Tokens& tokens, const LinearTile& tile, int threads);
+
+  bool transposed;  // rows are those of x: tiles are blocks of grad^T
+  Operand rows, columns;
+  int64_t panels;
+  int64_t blocks;
+  int64_t panel_blocks;    // balanced
+  int64_t row_blocks;      // of whole row tiles, at most
+  int64_t rows_bytes;      // all rows of a block, packed
+  int64_t sums_bytes;      // of an item
+  int64_t acc_bytes;       // of an item
+  int64_t expanded_bytes;  // a chunk's columns of an item
+  int64_t share_bytes() const { return sums_bytes + acc_bytes + expanded_bytes; }
+};
+
+Plan::Plan(const LinearWeightGradArgs& args, const Tokens& tokens, const LinearTile& tile, int threads) {
+  const Operand dy = {args.dy, args.dy_stride, args.n}, x = {args.x, args.x_stride, args.k};
+  transposed = args.k < args.n;
+  rows = transposed ? x : dy;
+  columns = transposed ? dy : x;
+  const int64_t row_bytes = std::max<int64_t>(1, tokens.size() * kGroup * tile.row_bytes);
+  blocks = ceil_div(rows.channels, std::clamp(kPackedBytes / row_bytes, kRowsOfBlockMin, kRowsOfBlock));
+  const int64_t rows_of_block = ceil_div(rows.channels, blocks);
+  panels = ceil_div(columns.channels, kPanel);
+  panel_blocks = ceil_div(panels, tile.panels_max);
+  // As in linear(): few blocks, as many for each thread; on wide machines rows are divided as well.
+  if (panel_blocks < 8 * threads) panel_blocks = std::min(ceil_div(panel_blocks, threads) * threads, panels);
+  const int64_t row_tiles = ceil_div(rows_of_block, tile.rows_max);
+  const int64_t wanted = threads == 1 ? 1 : ceil_div(4 * threads, panel_blocks);
+  row_blocks = std::clamp<int64_t>(wanted, 1, ceil_div(row_tiles, 4));
+
+  const int64_t width = tile.panels_max * kPanel;
+  const int64_t sums = ceil_div(row_tiles, row_blocks) * tile.rows_max * width;
+  rows_bytes = align_up(rows_of_block * row_bytes);
+  sums_bytes = sums * static_cast<int64_t>(sizeof(int64_t));
+  acc_bytes = sums * static_cast<int64_t>(sizeof(float));
+  expanded_bytes = align_up(width * tile.k_chunk * static_cast<int64_t>(sizeof(bf16)));
+  if (tile.weight_bytes != 0) expanded_bytes = align_up(tile.panels_max * tile.k_chunk * tile.weight_bytes);
+}
+
+class Run {
+ public:
+  Run(Queue& queue, const LinearWeightGradArgs& args, const LinearKernels& kernels, const GridKernels& grid)
+      : args_(args),
+        tile_(kernels.many),
+        grid_(grid),
+        flush_(kernels.flush),
+        tokens_(args.sequences, tile_.k_chunk / kGroup),
+        plan_(args, tokens_, tile_, queue.pool().threads()) {
+    packed_ =
+        queue.scratch(static_cast<size_t>(plan_.rows_bytes + queue.pool().threads() * plan_.share_bytes()));
+    shares_ = packed_ + plan_.rows_bytes;
+  }
+
+  bool overflow() const { return overflow_; }
+  int64_t blocks() const { return tokens_.size() == 0 ? 0 : plan_.blocks; }
+  void begin_block(int64_t block) {
+    const Range range(plan_.rows.channels, plan_.blocks, block);
+    block_begin_ = range.begin;
+    rows_ = range.size();
+    row_tiles_ = ceil_div(rows_, tile_.rows_max);
+    tile_begin_.clear();
+    for (int64_t t = 0; t <= row_tiles_; ++t) tile_begin_.push_back(rows_ * t / row_tiles_);
+    row_blocks_ = std::min(plan_.row_blocks, row_tiles_);
+  }
+  int64_t groups() const { return tokens_.size(); }
+  void pack(int64_t group) const;
+  int64_t items() const { return plan_.panel_blocks * row_blocks_; }
+  void compute(int64_t item, int share);
+  void add_bias(int64_t panel);
+
+ private:
+  // Where one item keeps its part of the work.
+  struct Item {
+    Range panels;
+    Range tiles;
+    Range rows;              // of the block
+    int64_t column;          // the first
+    int64_t columns;         // that exist, at most width
+    int64_t width;           // of sums and acc: 16 panels
+    int64_t* sums;           // [rows, width]
+    float* acc;              // [rows, width]
+    std::byte* panels_data;  // of a chunk: expanded, or packed as they are
+  };
+
+  Range rows_of(int64_t tile) const { return {tile_begin_[tile], tile_begin_[tile + 1]}; }
+  // Packed rows: [chunks, row tiles, groups of the chunk, rows of the tile, 16]
+  std::byte* packed_rows(const Chunk& chunk, int64_t row_begin) const {
+    return packed_ + (rows_ * chunk.group_begin + row_begin * chunk.groups) * kGroup * tile_.row_bytes;
+  }
+  // Of one token in a panel of Item::panels_data.
+  int64_t token_bytes() const {
+    return tile_.weight_bytes != 0 ? tile_.weight_bytes : kPanel * static_cast<int64_t>(sizeof(bf16));
+  }
+  void expand(const Chunk& chunk, const Item& item) const;
+  void expand_group(const TokenGroup& group, std::byte* out) const;
+  bool run_tile(const Chunk& chunk, const Item& item, const Range& rows) const;
+  bool merge(const Item& item) const;
+  bool merge_transposed(const Item& item) const;
+  // Inlined, because GCC 12 deletes calls of functions that do nothing but prefetch.
+  [[gnu::always_inline]] inline void prefetch_tokens(const Chunk& chunk, const Item& item, int64_t begin,
+                                                     int64_t end) const;
+  class GradLines;
+
+  const LinearWeightGradArgs& args_;
+  const LinearTile tile_;
+  const GridKernels grid_;
+  const bool flush_;
+  const Tokens tokens_;
+  const Plan plan_;
+  std::byte* packed_;
+  std::byte* shares_;
+  std::atomic<bool> overflow_ = false;
+  // The block of rows at work.
+  int64_t block_begin_ = 0, rows_ = 0, row_tiles_ = 0, row_blocks_ = 0;
+  std::vector<int64_t> tile_begin_;  // [row_tiles_ + 1], nearly equal
+};
+
+// One group of tokens, all rows of the block.
+void Run::pack(int64_t group) const {
+  const Group& tokens = tokens_.groups[group];
+  const Chunk& chunk = tokens_.chunks[tokens.chunk];
+  const bf16* values = plan_.rows.values + tokens.row_begin * plan_.rows.stride + block_begin_;
+  alignas(64) bf16 columns[kTilesOfPack * 16 * kGroup];  // [rows of the tiles, 16]
+  for (int64_t first = 0; first < row_tiles_; first += kTilesOfPack) {
+    const int64_t last = std::min(first + kTilesOfPack, row_tiles_);
+    const int64_t begin = tile_begin_[first];
+    transpose_tokens({.values = values + begin,
+                      .stride = plan_.rows.stride,
+                      .rows = tokens.rows,
+                      .columns = tile_begin_[last] - begin},
+                     columns);
+    for (int64_t t = first; t < last; ++t) {
+      const int64_t at = tile_begin_[t], rows = tile_begin_[t + 1] - at;
+      tile_.pack_rows(
+          {.x = columns + (at - begin) * kGroup,
+           .x_stride = kGroup,
+           .k = kGroup,
+           .rows = rows,
+           .out = packed_rows(chunk, at) + (group - chunk.group_begin) * rows * kGroup * tile_.row_bytes});
+    }
+  }
+}
+
+// The chunk's tokens of the item's columns, in the form that the tile reads.
+void Run::expand(const Chunk& chunk, const Item& item) const {
+  const int64_t panel_bytes = chunk.groups * kGroup * token_bytes();
+  for (int64_t g = 0; g < chunk.groups; ++g) {
+    const Group& tokens = tokens_.groups[chunk.group_begin + g];
+    // All panels of a row together: its cache lines may not survive until the next one, because rows that lie a
+    // multiple of 1 KiB apart share few sets of the L1 cache.
+    const TokenGroup group = {
+        .values = plan_.columns.values + tokens.row_begin * plan_.columns.stride + item.column,
+        .stride = plan_.columns.stride,
+        .rows = tokens.rows,
+        .columns = item.columns};
+    std::byte* out = item.panels_data + g * kGroup * token_bytes();
+    if (tile_.weight_bytes == kPanel * static_cast<int64_t>(sizeof(float))) {  // fp32 as it is
+      grid_.widen(group, reinterpret_cast<float*>(out), panel_bytes / static_cast<int64_t>(sizeof(float)));
+      continue;
+    }
+    for (int64_t c = 0; c < item.columns; c += kPanel, out += panel_bytes) {
+      TokenGroup panel = group;
+      panel.values += c;
+      panel.columns = std::min(kPanel, item.columns - c);
+      expand_group(panel, out);
+    }
+  }
+}
+
+void Run::expand_group(const TokenGroup& group, std::byte* out) const {
+  if (tile_.weight_bytes == 0) return interleave_tokens(group, reinterpret_cast<bf16*>(out));
+  alignas(64) bf16 lines[kGroup * kPanel];
+  interleave_tokens(group, lines);
+  tile_.expand(lines, kGroup, out);
+}
+
+// The lines of grad that an item adds to, one after the other.
+class Run::GradLines {
+ public:
+  // Enough for all of them in `calls` calls of prefetch().
+  GradLines(const Run& run, const Item& item, int64_t calls) : stride_(run.args_.k) {
+    const int64_t row = run.block_begin_ + item.rows.begin;
+    const bool transposed = run.plan_.transposed;
+    next_ = run.args_.grad + (transposed ? item.column * stride_ + row : row * stride_ + item.column);
+    rows_ = transposed ? item.columns : item.rows.size();
+    columns_ = transposed ? item.rows.size() : item.columns;
+    count_ = ceil_div(rows_ * ceil_div(columns_, kLine), calls);
+  }
+  [[gnu::always_inline]] void prefetch() {
+    for (int64_t i = 0; i < count_ && rows_ > 0; ++i) {
+      _mm_prefetch(next_ + column_, _MM_HINT_T1);
+      column_ += kLine;
+      if (column_ < columns_) continue;
+      column_ = 0;
+      next_ += stride_;
+      rows_ -= 1;
+    }
+  }
+
+ private:
+  static constexpr int64_t kLine = 8;
+  int64_t stride_, rows_, columns_, count_;
+  const int64_t* next_;  // the row
+  int64_t column_ = 0;
+};
+
+// Tokens [begin, end) of a chunk, in the item's columns.
+void Run::prefetch_tokens(const Chunk& chunk, const Item& item, int64_t begin, int64_t end) const {
+  for (int64_t t = begin; t < end; ++t) {
+    const Group& tokens = tokens_.groups[chunk.group_begin + t / kGroup];
+    const int64_t token = tokens.row_begin + std::min(t % kGroup, tokens.rows - 1);
+    const bf16* values = plan_.columns.values + token * plan_.columns.stride + item.column;
+    _mm_prefetch(values, _MM_HINT_T1);
+    _mm_prefetch(values + item.columns - 1, _MM_HINT_T1);
+  }
+}
+
+void Run::compute(int64_t index, int share) {
+  const Range panels(plan_.panels, plan_.panel_blocks, index / row_blocks_);
+  const Range tiles(row_tiles_, row_blocks_, index % row_blocks_);
+  const int64_t column = panels.begin * kPanel, width = panels.size() * kPanel;
+  const Range rows = {tile_begin_[tiles.begin], tile_begin_[tiles.end]};
+  std::byte* scratch = shares_ + share * plan_.share_bytes();
+  const Item item = {.panels = panels,
+                     .tiles = tiles,
+                     .rows = rows,
+                     .column = column,
+                     .columns = std::min(width, plan_.columns.channels - column),
+                     .width = width,
+                     .sums = reinterpret_cast<int64_t*>(scratch),
+                     .acc = reinterpret_cast<float*>(scratch + plan_.sums_bytes),
+                     .panels_data = scratch + plan_.sums_bytes + plan_.acc_bytes};
+  std::fill_n(item.sums, rows.size() * width, 0);
+  bool overflow = false;
+  {
+    const FlushScope scope(flush_);
+    const int64_t chunks = std::ssize(tokens_.chunks), last_chunks = std::min(chunks, kPrefetchChunks);
+    GradLines grad(*this, item, last_chunks * tiles.size());
+    for (int64_t c = 0; c < chunks; ++c) {
+      expand(tokens_.chunks[c], item);
+      // What comes next is prefetched tile by tile, few lines at a time: a core has some 16 misses in flight, and the
+      // FMAs behind more of them would wait.
+      const Chunk& next = tokens_.chunks[std::min(c + 1, chunks - 1)];
+      const int64_t tokens = c + 1 < chunks ? next.groups * kGroup : 0;
+      const int64_t share = ceil_div(tokens, tiles.size());
+      int64_t token = 0;
+      for (int64_t t = tiles.begin; t < tiles.end; ++t, token += share) {
+        if (c >= chunks - last_chunks) grad.prefetch();
+        prefetch_tokens(next, item, token, std::min(token + share, tokens));
+        overflow |= run_tile(tokens_.chunks[c], item, rows_of(t));
+      }
+    }
+  }
+  overflow |= plan_.transposed ? merge_transposed(item) : merge(item);
+  if (overflow) overflow_ = true;
+}
+
+// The chunk's leaves, or parts of them, for one tile of rows.
+bool Run::run_tile(const Chunk& chunk, const Item& item, const Range& rows) const {
+  const int64_t at = (rows.begin - item.rows.begin) * item.width, values = rows.size() * item.width;
+  const int64_t group_bytes = kGroup * token_bytes();
+  const std::byte* x = packed_rows(chunk, rows.begin);
+  bool overflow = false;
+  for (int64_t s = chunk.segment_begin; s < chunk.segment_end; ++s) {
+    const Segment& segment = tokens_.segments[s];
+    tile_.run({.x = x + segment.group * kGroup * rows.size() * tile_.row_bytes,
+               .weights = item.panels_data + segment.group * group_bytes,
+               .weight_stride = chunk.groups * group_bytes,
+               .k = segment.groups * kGroup,
+               .acc = item.acc + at,
+               .acc_stride = item.width,
+               .rows = static_cast<int>(rows.size()),
+               .panels = static_cast<int>(item.panels.size()),
+               .first = segment.first});
+    if (!segment.last) continue;
+    overflow |= grid_.add(item.acc + at, values, item.sums + at);
+    if ((segment.leaf + 1) % kGridTile == 0) overflow |= grid_.check(item.sums + at, values);
+  }
+  return overflow;
+}
+
+bool Run::merge(const Item& item) const {
+  bool overflow = false;
+  for (int64_t r = 0; r < item.rows.size(); ++r)
+    overflow |= grid_.merge(item.sums + r * item.width, item.columns,
+                            args_.grad + (block_begin_ + item.rows.begin + r) * args_.k + item.column);
+  return overflow;
+}
+
+// Rows of sums are columns of grad: blocks of 64 by 8 change places first.
+bool Run::merge_transposed(const Item& item) const {
+  bool overflow = false;
+  alignas(64) int64_t block[8][kMergeColumns];
+  for (int64_t r = 0; r < item.rows.size(); r += kMergeColumns) {
+    const int64_t count = std::min(kMergeColumns, item.rows.size() - r);
+    for (int64_t c = 0; c < item.columns; c += 8) {
+      for (int64_t i = 0; i < count; ++i)
+        for (int64_t j = 0; j < 8; ++j) block[j][i] = item.sums[(r + i) * item.width + c + j];
+      for (int64_t j = 0; j < std::min<int64_t>(8, item.columns - c); ++j)
+        overflow |=
+            grid_.merge(block[j], count,
+                        args_.grad + (item.column + c + j) * args_.k + block_begin_ + item.rows.begin + r);
+    }
+  }
+  return overflow;
+}
+
+// Columns [16 c, 16 c + 16) of dy.
+void Run::add_bias(int64_t c) {
+  const int64_t columns = std::min(kPanel, args_.n - c * kPanel);
+  alignas(64) int64_t sums[kPanel] = {};
+  bool overflow = false;
+  for (const SequenceRows& sequence : args_.sequences)
+    for (int64_t t = 0; t < sequence.rows; t += kGridTile) {
+      overflow |=
+          grid_.add_rows(args_.dy + (sequence.row_begin + t) * args_.dy_stride + c * kPanel, args_.dy_stride,
+                         std::min<int64_t>(kGridTile, sequence.rows - t), columns, sums);
+      overflow |= grid_.check(sums, kPanel);
+    }
+  overflow |= grid_.merge(sums, columns, args_.grad_bias + c * kPanel);
+  if (overflow) overflow_ = true;
+}
+
+}  // namespace
+
+void linear_weight_grad_tiled(Queue& queue, const LinearWeightGradArgs& args, const LinearKernels& kernels,
+                              const GridKernels& grid) {
+  Run run(queue, args, kernels, grid);
+  for (int64_t block = 0; block < run.blocks(); ++block) {
+    run.begin_block(block);
+    queue.pool().parallel_for(run.groups(), [&](int64_t begin, int64_t end, int) {
+      for (int64_t group = begin; group < end; ++group) run.pack(group);
+    });
+    queue.pool().parallel_for(run.items(), [&](int64_t begin, int64_t end, int share) {
+      for (int64_t item = begin; item < end; ++item) run.compute(item, share);
+    });
+  }
+  if (args.grad_bias != nullptr)
+    queue.pool().parallel_for(ceil_div(args.n, kPanel), [&](int64_t begin, int64_t end, int) {
+      for (int64_t c = begin; c < end; ++c) run.add_bias(c);
+    });
+  if (run.overflow()) *args.overflow = true;
+}
+
+}  // namespace invar
