@@ -1,0 +1,11 @@
+#include "kernels/cpu/simd_avx512.h"
+
+#include "kernels/cpu/grid_sum_body.h"
+
+#include "kernels/cpu/adamw_body.h"
+
+namespace invar::cpu {
+
+void adamw_avx512(const AdamwArgs& args, RowRange elements) { adamw_elements(args, elements); }
+
+}  // namespace invar::cpu
