@@ -15,8 +15,8 @@
 namespace invar {
 namespace {
 
-constexpr const char* kSections[] = {"ceilings", "linear", "attention", "scheduler",
-                                     "prefill",  "decode", "throughput"};
+constexpr const char* kSections[] = {"ceilings",  "linear",  "linear-grad", "adamw", "attention",
+                                     "scheduler", "prefill", "decode",      "throughput"};
 
 constexpr int kRounds = 15;
 constexpr double kLongestLine = 10;  // seconds that a line may take beyond what was asked for
@@ -184,6 +184,8 @@ int run_bench(const BenchCommand& command) {
     fmt::print("medians; % of these ceilings, measured again beside every line\n");
   }
   if (wants("linear")) bench_linear(context);
+  if (wants("linear-grad")) bench_linear_grad(context);
+  if (wants("adamw")) bench_adamw(context);
   if (wants("attention")) bench_attention(context);
   if (wants("scheduler")) {
     if (const int code = bench_scheduler(context); code != 0) return code;

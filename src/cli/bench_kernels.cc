@@ -1,4 +1,5 @@
-// invar bench linear, attention: the two kernels that matter, at the shapes of SmolLM2-135M and of an 8B model.
+// invar bench linear, linear-grad, adamw, attention: the kernels that matter, at the shapes of SmolLM2-135M and of an
+// 8B model.
 #include <fmt/format.h>
 
 #include <numeric>
@@ -6,8 +7,12 @@
 #include <vector>
 
 #include "cli/bench_measure.h"
+#include "kernels/adamw.h"
 #include "kernels/attention.h"
+#include "kernels/grad_square_sum.h"
 #include "kernels/linear.h"
+#include "kernels/linear_weight_grad.h"
+#include "kernels/pack_transposed.h"
 
 namespace invar {
 namespace {
@@ -47,6 +52,63 @@ void bench_linear_rows(const BenchContext& context, const LinearShape& shape, co
               .shape = fmt::format("{} x {} x {}", rows, shape.n, shape.k),
               .flop = 2.0 * rows * shape.n * shape.k,
               .bytes = 2.0 * (shape.n * shape.k + rows * (shape.n + shape.k))},
+             [&] { linear(context.queue, args); });
+}
+
+// dW of `sequences` of `length` tokens each.
+void bench_weight_grad(const BenchContext& context, const LinearShape& shape, int64_t sequences,
+                       int64_t length) {
+  const int64_t tokens = sequences * length;
+  Buffer<bf16> dy(tokens * shape.n), x(tokens * shape.k);
+  Buffer<int64_t> grad(shape.n * shape.k);
+  fill(dy, 1);
+  fill(x, 2);
+  std::vector<SequenceRows> rows;
+  for (int64_t s = 0; s < sequences; ++s) rows.push_back({.row_begin = s * length, .rows = length});
+  bool overflow = false;
+  const LinearWeightGradArgs args{.dy = dy.data(),
+                                  .dy_stride = shape.n,
+                                  .x = x.data(),
+                                  .x_stride = shape.k,
+                                  .sequences = rows,
+                                  .n = shape.n,
+                                  .k = shape.k,
+                                  .grad = grad.data(),
+                                  .grad_bias = nullptr,
+                                  .overflow = &overflow};
+  bench_line(context,
+             {.what = fmt::format("dW {}", shape.name),
+              .shape = fmt::format("{} x {}, {} x {}", sequences, length, shape.n, shape.k),
+              .flop = 2.0 * tokens * shape.n * shape.k},
+             [&] { linear_weight_grad(context.queue, args); });
+}
+
+// dx of `rows` tokens, and what has to be done to the weight for it once a step.
+void bench_input_grad(const BenchContext& context, const LinearShape& shape, int64_t rows) {
+  Buffer<bf16> weight(shape.n * shape.k), dy(rows * shape.n);
+  Buffer<float> dx(rows * shape.k);
+  fill(weight, 1);
+  fill(dy, 2);
+  const WeightRows block{.data = weight.data(), .n = shape.n};
+  const PackedWeight packed = pack_weight({&block, 1}, shape.k);
+  PackedWeight transposed = packed_zeros(shape.k, shape.n);
+  bench_line(context,
+             {.what = fmt::format("transpose {}", shape.name),
+              .shape = fmt::format("{} x {}", shape.n, shape.k),
+              .bytes = 4.0 * shape.n * shape.k},
+             [&] { pack_transposed(packed, transposed, context.queue.pool()); });
+  const LinearArgs args{.x = dy.data(),
+                        .x_stride = shape.n,
+                        .weight = &transposed,
+                        .bias = nullptr,
+                        .out_bf16 = nullptr,
+                        .out_f32 = dx.data(),
+                        .out_stride = shape.k,
+                        .rows = rows};
+  bench_line(context,
+             {.what = fmt::format("dx {}", shape.name),
+              .shape = fmt::format("{} x {} x {}", rows, shape.n, shape.k),
+              .flop = 2.0 * rows * shape.n * shape.k},
              [&] { linear(context.queue, args); });
 }
 
@@ -127,6 +189,45 @@ void bench_linear(const BenchContext& context) {
     const PackedWeight packed = pack_weight({&rows, 1}, shape.k);
     for (int64_t r : {1, 8, 64, 512}) bench_linear_rows(context, shape, packed, r);
   }
+}
+
+void bench_linear_grad(const BenchContext& context) {
+  for (const LinearShape& shape : kLinear) {
+    if (shape.n * shape.k > int64_t{8} << 20) continue;  // lm_head's and the 8B model's have the same tiles
+    bench_input_grad(context, shape, 512);
+    bench_weight_grad(context, shape, 1, 512);
+    bench_weight_grad(context, shape, 4, 512);
+    bench_weight_grad(context, shape, 16, 128);
+    bench_weight_grad(context, shape, 64, 20);
+  }
+}
+
+void bench_adamw(const BenchContext& context) {
+  constexpr int64_t kSize = int64_t{16} << 20;
+  Buffer<int64_t> gradient(kSize);
+  Buffer<float> m(kSize), v(kSize), master(kSize);
+  Buffer<bf16> weight(kSize);
+  std::mt19937_64 random(1);
+  for (int64_t& g : gradient.span()) g = static_cast<int64_t>(random()) >> 24;
+  const AdamwArgs args{.gradient = gradient.data(),
+                       .m = m.data(),
+                       .v = v.data(),
+                       .master = master.data(),
+                       .weight = weight.data(),
+                       .size = kSize,
+                       .step = {.lr = 1e-6f,
+                                .beta1 = 0.9f,
+                                .beta2 = 0.99f,
+                                .eps = 1e-8f,
+                                .weight_decay = 0.1f,
+                                .m_correction = 1,
+                                .v_correction = 1,
+                                .gradient_scale = 1e-3f}};
+  const std::string shape = fmt::format("{} weights", kSize);
+  bench_line(context, {.what = "adamw", .shape = shape, .bytes = 34.0 * kSize},
+             [&] { adamw(context.queue, args); });
+  bench_line(context, {.what = "grad_square_sum", .shape = shape, .bytes = 8.0 * kSize},
+             [&] { grad_square_sum(context.queue, gradient.span()); });
 }
 
 void bench_attention(const BenchContext& context) {

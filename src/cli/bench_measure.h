@@ -54,6 +54,8 @@ void bench_timed_line(const BenchContext& context, const BenchLine& line,
                       const std::function<double()>& body);
 
 void bench_linear(const BenchContext& context);
+void bench_linear_grad(const BenchContext& context);
+void bench_adamw(const BenchContext& context);
 void bench_attention(const BenchContext& context);
 // The engine without a model at 256 running requests, and what part of a step with command.model that is, where there
 // is one. Returns an exit code.

@@ -50,7 +50,7 @@ struct InspectCommand {
 
 struct BenchCommand {
   ModelOptions model;             // path may be empty: kernels only
-  std::vector<std::string> what;  // ceilings, linear, attention, prefill, decode, throughput; empty: all
+  std::vector<std::string> what;  // sections, see kSections of bench.cc; empty: all
   double seconds = 1.0;           // measured time of each line
   bool json = false;
 };
