@@ -43,6 +43,12 @@ struct KvWriteArgs {
 // Copies the keys and values of every chunk row into its page. Numerics: a copy.
 void kv_write(Queue& queue, const KvWriteArgs& args);
 
+// What a row's weights were scaled by: softmax weight j is exp2(c (score[j] - max)) / sum, c = scale log2(e).
+struct AttentionRowSum {
+  float max;  // m of NUM-ATTN: the largest unscaled score, a zero as +0
+  float sum;  // l
+};
+
 struct AttentionArgs {
   const bf16* q;  // [T, H, D], rows q_stride apart
   bf16* out;      // [T, H, D], rows out_stride apart
@@ -54,6 +60,7 @@ struct AttentionArgs {
   int64_t heads;  // H, a multiple of G; query head h reads kv head h / (H / G)
   float scale;    // softmax scale, as a rule 1 / sqrt(D)
   std::span<const SequenceChunk> chunks;
+  AttentionRowSum* row_sums = nullptr;  // [T, H], for attention_backward(); or null
 };
 
 // out[r, h] = softmax_j(scale q[r, h] . k[j]) v[j] over the positions j <= p of the row's sequence.

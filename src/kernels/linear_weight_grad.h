@@ -6,15 +6,10 @@
 #include <span>
 
 #include "kernels/queue.h"
+#include "kernels/sequence_rows.h"
 #include "numerics/bf16.h"
 
 namespace invar {
-
-// Where one whole sequence lies among the rows of a call: position 0 is row `row_begin`.
-struct SequenceRows {
-  int64_t row_begin;
-  int64_t rows;
-};
 
 struct LinearWeightGradArgs {
   const bf16* dy;                           // [T, N], rows dy_stride apart: gradient of the output

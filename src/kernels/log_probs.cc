@@ -31,8 +31,16 @@ float max_z(const LogProbsArgs& args, int64_t r, float max_logit) {
   return max_logit / row_temperature(args, r) + 0.0f;
 }
 
-void finish_row(const LogProbsArgs& args, int64_t r, float max, uint64_t total) {
-  const float sum = log_sum(total);
+// What the masses of a piece are needed for decides which loop sums them.
+cpu::MassSums mass_sums(const LogProbsArgs& args, const cpu::LogProbsKernels& kernels, cpu::LogitPiece piece,
+                        float max) {
+  return args.entropy == nullptr ? cpu::MassSums{kernels.mass_sum(piece, max), 0}
+                                 : kernels.mass_sums(piece, max);
+}
+
+void finish_row(const LogProbsArgs& args, int64_t r, float max, const cpu::MassSums& total) {
+  const float sum = log_sum(total.mass);
+  if (args.entropy != nullptr) args.entropy[r] = row_entropy(total.mass, total.entropy_mass, sum);
   if (args.log_sum != nullptr) args.log_sum[r] = {max, sum};
   if (args.log_prob != nullptr) {
     const float z = args.logits[r * args.logits_stride + args.tokens[r]] / row_temperature(args, r);
@@ -44,12 +52,12 @@ void whole_rows(const LogProbsArgs& args, const cpu::LogProbsKernels& kernels, R
   for (int64_t r = rows.begin; r < rows.end; ++r) {
     const cpu::LogitPiece row = row_piece(args, r, 0, args.vocab);
     const float max = max_z(args, r, kernels.max(row));
-    finish_row(args, r, max, kernels.mass_sum(row, max));
+    finish_row(args, r, max, mass_sums(args, kernels, row, max));
   }
 }
 
 struct PieceResult {
-  uint64_t mass;
+  cpu::MassSums sums;
   float max_logit;
 };
 
@@ -72,11 +80,14 @@ void pieces_of_rows(Queue& queue, const LogProbsArgs& args, const cpu::LogProbsK
   });
   queue.pool().parallel_for(args.rows * pieces, [&](int64_t begin, int64_t end, int) {
     for (int64_t item = begin; item < end; ++item)
-      results[item].mass = kernels.mass_sum(piece_of(item), row_max(item / pieces));
+      results[item].sums = mass_sums(args, kernels, piece_of(item), row_max(item / pieces));
   });
   for (int64_t r = 0; r < args.rows; ++r) {
-    uint64_t total = 0;
-    for (int64_t i = 0; i < pieces; ++i) total += results[r * pieces + i].mass;
+    cpu::MassSums total{0, 0};
+    for (int64_t i = 0; i < pieces; ++i) {
+      total.mass += results[r * pieces + i].sums.mass;
+      total.entropy_mass += results[r * pieces + i].sums.entropy_mass;
+    }
     finish_row(args, r, row_max(r), total);
   }
 }

@@ -20,13 +20,15 @@ struct LogProbsArgs {
   const int32_t* tokens;     // [rows], the token whose log-prob is wanted; or null
   float* log_prob;           // [rows]; or null
   RowLogSum* log_sum;        // [rows]; or null
+  float* entropy = nullptr;  // [rows]; or null
   int64_t rows;
   int64_t vocab;  // V
 };
 
-// z = logits / temperature; log_prob[r] = (z[tokens[r]] - max) - log_sum
+// z = logits / temperature; log_prob[r] = (z[tokens[r]] - max) - log_sum; entropy[r] = -sum_v p[v] log p[v]
 //
 // Numerics  NUM-LSE: exact max, then NUM-EXP of z - max on a grid of 2^-40, summed in uint64: any tiling of V.
+//           NUM-ENTROPY: likewise, of exp(z - max) (max - z).
 // Batch     A row depends on itself alone.
 // Threads   Rows and pieces of V are divided between threads; maxima and integers are merged.
 // Cost      Reads the logits twice.

@@ -24,21 +24,24 @@ struct Case {
   }
 };
 
-// The bits of log_prob, max and log_sum of each row.
+// The bits of log_prob, max, log_sum and entropy of each row.
 std::vector<uint32_t> run(Queue& queue, const Case& c, bool with_temperature = true) {
   std::vector<float> log_prob(static_cast<std::size_t>(c.rows));
   std::vector<RowLogSum> sums(static_cast<std::size_t>(c.rows));
+  std::vector<float> entropy(static_cast<std::size_t>(c.rows));
   log_probs(queue, {.logits = c.logits.data(),
                     .logits_stride = c.stride,
                     .temperature = with_temperature ? c.temperature.data() : nullptr,
                     .tokens = c.tokens.data(),
                     .log_prob = log_prob.data(),
                     .log_sum = sums.data(),
+                    .entropy = entropy.data(),
                     .rows = c.rows,
                     .vocab = c.vocab});
   std::vector<uint32_t> bits;
   for (int64_t r = 0; r < c.rows; ++r)
-    for (float x : {log_prob[r], sums[r].max, sums[r].log_sum}) bits.push_back(std::bit_cast<uint32_t>(x));
+    for (float x : {log_prob[r], sums[r].max, sums[r].log_sum, entropy[r]})
+      bits.push_back(std::bit_cast<uint32_t>(x));
   return bits;
 }
 
@@ -95,7 +98,7 @@ TEST(LogProbs, NoTemperatureIsTemperatureOneAndARowDoesNotFeelItsNeighbours) {
       alone.logits.assign(batch.logits.begin() + r * batch.stride,
                           batch.logits.begin() + (r + 1) * batch.stride);
       const auto row = run(q->queue, alone, false);
-      ASSERT_TRUE(std::equal(row.begin(), row.end(), together.begin() + 3 * r)) << q->name() << ", row " << r;
+      ASSERT_TRUE(std::equal(row.begin(), row.end(), together.begin() + 4 * r)) << q->name() << ", row " << r;
     }
   }
 }
@@ -127,6 +130,44 @@ TEST(LogProbs, AgreesWithBinary64) {
       const double expected = z(c.tokens[r]) - max - std::log(sum);
       EXPECT_NEAR(log_prob[r], expected, 3 * 0x1p-23 * std::max(std::abs(max), std::abs(expected)) + 1e-6)
           << "spread " << spread << ", row " << r;
+    }
+  }
+}
+
+// Tolerance: a term of the entropy is good to some ulps, the grid of 2^-40 adds V 2^-40 to a sum of at least 1.
+TEST(LogProbs, TheEntropyAgreesWithBinary64AndAskingForItChangesNoOtherBit) {
+  TestRandom random(6);
+  TestQueue best(best_tier(), 2);
+  for (float spread : {0.01f, 2.0f, 10.0f, 300.0f}) {
+    Case c(4, 49152, spread, random);
+    c.logits[7] = -std::numeric_limits<float>::infinity();
+    std::vector<float> entropy(4), log_prob(4), log_prob_alone(4);
+    LogProbsArgs args{.logits = c.logits.data(),
+                      .logits_stride = c.stride,
+                      .temperature = c.temperature.data(),
+                      .tokens = c.tokens.data(),
+                      .log_prob = log_prob_alone.data(),
+                      .log_sum = nullptr,
+                      .rows = 4,
+                      .vocab = c.vocab};
+    log_probs(best.queue, args);
+    args.log_prob = log_prob.data();
+    args.entropy = entropy.data();
+    log_probs(best.queue, args);
+    EXPECT_EQ(log_prob, log_prob_alone);
+    for (int64_t r = 0; r < 4; ++r) {
+      const auto z = [&](int64_t v) {
+        return static_cast<double>(c.logits[r * c.stride + v]) / c.temperature[r];
+      };
+      double max = z(0), sum = 0, weighted = 0;
+      for (int64_t v = 0; v < c.vocab; ++v) max = std::max(max, z(v));
+      for (int64_t v = 0; v < c.vocab; ++v) {
+        const double e = std::exp(z(v) - max);
+        sum += e;
+        if (e > 0) weighted += e * (max - z(v));
+      }
+      const double expected = std::log(sum) + weighted / sum;
+      EXPECT_NEAR(entropy[r], expected, 0x1p-20 * expected + 49152 * 0x1p-39) << "spread " << spread;
     }
   }
 }

@@ -26,6 +26,16 @@ INVAR_INLINE float log_sum(uint64_t total_mass) {
   return num::log1p(rest * 0x1p-40f);
 }
 
+// NUM-ENTROPY. The part of a token in sum_v exp(z[v] - max) (max - z[v]), as an integer on the grid of the masses:
+// e = NUM-EXP(x) times min(-x, 128), for x = z - max <= 0, -inf included; below 2^39.
+INVAR_INLINE uint64_t entropy_mass(float x, float e) { return lse_mass(e * num::min(-x, 128.0f)); }
+
+// The entropy -sum_v p[v] log p[v] of a row, from the sums of its masses and of its entropy masses: both terms are
+// positive, nothing cancels.
+INVAR_INLINE float row_entropy(uint64_t total_mass, uint64_t total_entropy_mass, float row_log_sum) {
+  return row_log_sum + static_cast<float>(total_entropy_mass) / static_cast<float>(total_mass);
+}
+
 // log-prob of a token with logit z (after temperature), given the row's max and log_sum: (z - max) - log_sum.
 INVAR_INLINE float log_prob(float z, float max, float row_log_sum) { return (z - max) - row_log_sum; }
 

@@ -1,4 +1,4 @@
-// NUM-RED (docs/numerics.md): the sum of squares of a row in 2048 virtual lanes and one written fold.
+// NUM-RED (docs/numerics.md): the sum of squares of a row, or of products, in 2048 virtual lanes and one written fold.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,16 @@ INVAR_INLINE float sum_of_squares(const bf16* x, int64_t n) {
     const float value = to_float(x[i]);
     float& lane = lanes[i % kReductionLanes];
     lane = num::fma(value, value, lane);
+  }
+  return reduction_total(lanes);
+}
+
+// sum_i a[i] x[i] in the same lanes: s = fma(a, x, s). a: [n], x: [n] of bf16.
+INVAR_INLINE float sum_of_products(const float* a, const bf16* x, int64_t n) {
+  float lanes[kReductionLanes] = {};
+  for (int64_t i = 0; i < n; ++i) {
+    float& lane = lanes[i % kReductionLanes];
+    lane = num::fma(a[i], to_float(x[i]), lane);
   }
   return reduction_total(lanes);
 }

@@ -299,6 +299,9 @@ void finish_tile(const AttentionTile& tile, const AttentionPartial& total) {
     bf16* out = args.out + (tile.row + r / tile.group) * args.out_stride +
                 (tile.kv_head * tile.group + r % tile.group) * dim;
     for (int64_t d = 0; d < dim; d += 16) store_bf16(out + d, load_f32(total.o + r * dim + d) * inverse);
+    if (args.row_sums != nullptr)
+      args.row_sums[(tile.row + r / tile.group) * args.heads + tile.kv_head * tile.group + r % tile.group] = {
+          total.m[r] + 0.0f, total.l[r]};
   }
 }
 

@@ -12,11 +12,19 @@ struct LogitPiece {
   float temperature;    // > 0; z = logits / temperature
 };
 
+// NUM-LSE and NUM-ENTROPY: sums over a row, or a piece of one.
+struct MassSums {
+  uint64_t mass;
+  uint64_t entropy_mass;
+};
+
 struct LogProbsKernels {
   // The largest logit (not z); either sign of a zero.
   float (*max)(LogitPiece piece);
   // NUM-LSE: the sum of the masses of z against the row's max z.
   uint64_t (*mass_sum)(LogitPiece piece, float row_max);
+  // The same sum, and that of the entropy masses.
+  MassSums (*mass_sums)(LogitPiece piece, float row_max);
 };
 
 extern const LogProbsKernels kLogProbsAvx2;

@@ -4,6 +4,6 @@
 
 namespace invar::cpu {
 
-extern const LogProbsKernels kLogProbsAvx2{.max = max_logit, .mass_sum = mass_sum};
+extern const LogProbsKernels kLogProbsAvx2{.max = max_logit, .mass_sum = mass_sum, .mass_sums = mass_sums};
 
 }  // namespace invar::cpu

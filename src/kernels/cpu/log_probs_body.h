@@ -51,5 +51,33 @@ INVAR_SIMD uint64_t mass_sum_loop(cpu::LogitPiece piece, float row_max_value) {
                                    : mass_sum_loop<true>(piece, row_max);
 }
 
+template <bool kDivide>
+INVAR_SIMD void add_masses(F32x16 logits, F32x16 temperature, F32x16 row_max, U64x16 (&sums)[2]) {
+  const F32x16 z = kDivide ? logits / temperature : logits;
+  const F32x16 x = z - row_max;
+  const F32x16 e = num::exp(x);
+  sums[0] = sums[0] + anchored_bits(e, kMassAnchor);
+  sums[1] = sums[1] + anchored_bits(e * min(-x, F32x16(128.0f)), kMassAnchor);
+}
+
+template <bool kDivide>
+INVAR_SIMD cpu::MassSums mass_sums_loop(cpu::LogitPiece piece, float row_max_value) {
+  const F32x16 temperature = piece.temperature, row_max = row_max_value;
+  U64x16 sums[2] = {uint64_t{0}, uint64_t{0}};
+  int64_t i = 0;
+  for (; i + 16 <= piece.count; i += 16)
+    add_masses<kDivide>(load_f32(piece.logits + i), temperature, row_max, sums);
+  if (i < piece.count)  // -inf is of mass 0
+    add_masses<kDivide>(load_f32(piece.logits + i, piece.count - i, -num::kInfinity), temperature, row_max,
+                        sums);
+  const uint64_t anchors = 16 * static_cast<uint64_t>((piece.count + 15) / 16) * kMassAnchorBits;
+  return {sum_of_lanes(sums[0]) - anchors, sum_of_lanes(sums[1]) - anchors};
+}
+
+[[gnu::flatten]] inline cpu::MassSums mass_sums(cpu::LogitPiece piece, float row_max) {
+  return piece.temperature == 1.0f ? mass_sums_loop<false>(piece, row_max)
+                                   : mass_sums_loop<true>(piece, row_max);
+}
+
 }  // namespace
 }  // namespace invar

@@ -98,7 +98,7 @@ void fold(Partial& total, const Partial& split, float c) {
   total.m = m;
 }
 
-void attend(const Row& row, float c, bf16* out) {
+AttentionRowSum attend(const Row& row, float c, bf16* out) {
   const int64_t dim = row.args->layout.head_dim;
   Partial total;
   for (int64_t i = 0; i <= attention_split_index(row.position); ++i) {
@@ -116,6 +116,7 @@ void attend(const Row& row, float c, bf16* out) {
   }
   const float inverse = 1.0f / total.l;
   for (int64_t d = 0; d < dim; ++d) out[d] = to_bf16(total.o[d] * inverse);
+  return {total.m + 0.0f, total.l};
 }
 
 }  // namespace
@@ -130,7 +131,8 @@ void attention(Profile profile, const AttentionArgs& args, float c) {
         const Row row{&args,       profile,
                       chunk.pages, args.q + t * args.q_stride + h * dim,
                       h / group,   chunk.position_begin + i};
-        attend(row, c, args.out + t * args.out_stride + h * dim);
+        const AttentionRowSum sum = attend(row, c, args.out + t * args.out_stride + h * dim);
+        if (args.row_sums != nullptr) args.row_sums[t * args.heads + h] = sum;
       }
 }
 

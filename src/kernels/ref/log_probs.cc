@@ -12,10 +12,16 @@ void log_probs(const LogProbsArgs& args, RowRange rows) {
     float max = -num::kInfinity;
     for (int64_t v = 0; v < args.vocab; ++v) max = num::max(logits[v] / temperature, max);
     max = max + 0.0f;  // a zero is +0
-    uint64_t total = 0;
-    for (int64_t v = 0; v < args.vocab; ++v) total += lse_mass(num::exp(logits[v] / temperature - max));
+    uint64_t total = 0, entropy_total = 0;
+    for (int64_t v = 0; v < args.vocab; ++v) {
+      const float x = logits[v] / temperature - max;
+      const float e = num::exp(x);
+      total += lse_mass(e);
+      entropy_total += entropy_mass(x, e);
+    }
     const float sum = log_sum(total);
     if (args.log_sum != nullptr) args.log_sum[r] = {max, sum};
+    if (args.entropy != nullptr) args.entropy[r] = row_entropy(total, entropy_total, sum);
     if (args.log_prob != nullptr) args.log_prob[r] = log_prob(logits[args.tokens[r]] / temperature, max, sum);
   }
 }

@@ -1,0 +1,16 @@
+#include "kernels/cpu/simd_avx512.h"
+
+#include "kernels/cpu/h16_avx512.h"
+
+#include "kernels/cpu/attention_backward_body.h"
+#include "kernels/cpu/attention_backward_dp.h"
+#include "kernels/cpu/attention_backward_h16.h"
+
+namespace invar::cpu {
+
+AttentionBackwardKernels attention_backward_avx512bf16(Profile profile) {
+  return profile == Profile::kFma32 ? attention_backward_kernels<DpProduct>()
+                                    : attention_backward_kernels<H16Product>();
+}
+
+}  // namespace invar::cpu
