@@ -1,5 +1,9 @@
 #include "nn/decoder_block.h"
 
+#include <algorithm>
+
+#include "tensor/convert.h"
+
 namespace invar {
 
 Activations::Activations(const Shape& shape)
@@ -18,7 +22,7 @@ Rows<bf16> Activations::matrix(int64_t dim) {
 }
 
 void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin,
-             KvView kv, Activations& activations) {
+             KvView kv, Activations& activations, bf16* block_input) {
   Activations& a = activations;
   const int64_t rows = batch.rows();
   if (first) {
@@ -26,9 +30,69 @@ void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& b
   } else {
     forward_residual(queue, block.attention_norm, rows, a.delta, a.residual(), a.normed);
   }
+  if (block_input != nullptr) std::copy_n(a.residual(), rows * a.normed.stride, block_input);
   forward(queue, block.attention, batch, cos_sin, kv, a.normed, a.attention, a.delta);
   forward_residual(queue, block.mlp_norm, rows, a.delta, a.residual(), a.normed);
   forward(queue, block.mlp, rows, a.normed, a.mlp, a.delta);
+}
+
+BackwardScratch::BackwardScratch(const Shape& shape) {
+  const Activations::Shape& a = shape.activations;
+  const int64_t rows = a.rows_max;
+  bf16s_ =
+      Buffer<bf16>(rows * (2 * a.dim + a.heads_dim + (shape.qk_norm ? 2 : 1) * a.qkv_dim + 2 * a.ffn_dim));
+  floats_ = Buffer<float>(rows * (a.dim + shape.qk_dim + a.ffn_dim));
+  bf16* next = bf16s_.data();
+  const auto matrix = [&](int64_t dim) {
+    bf16* data = next;
+    next += rows * dim;
+    return Rows<bf16>{data, dim};
+  };
+  float* next_float = floats_.data();
+  const auto float_matrix = [&](int64_t dim) {
+    float* data = next_float;
+    next_float += rows * dim;
+    return Rows<float>{data, dim};
+  };
+  normed = matrix(a.dim);
+  d_delta = matrix(a.dim);
+  d_normed = float_matrix(a.dim);
+  attention = {.d_heads = matrix(a.heads_dim),
+               .d_qk = float_matrix(shape.qk_dim),
+               .d_qkv = matrix(a.qkv_dim),
+               .raw_qkv = shape.qk_norm ? matrix(a.qkv_dim) : Rows<bf16>{nullptr, 0}};
+  mlp = {.d_activation = float_matrix(a.ffn_dim), .d_gate_up = matrix(2 * a.ffn_dim)};
+}
+
+void round_rows(Queue& queue, int64_t rows, int64_t dim, Rows<const float> x, Rows<bf16> out) {
+  queue.pool().parallel_for(rows, [&](int64_t begin, int64_t end, int) {
+    const auto size = static_cast<std::size_t>(dim);
+    for (int64_t r = begin; r < end; ++r)
+      round_to_bf16(std::span<const float>(x.row(r), size), std::span<bf16>(out.row(r), size));
+  });
+}
+
+void backward(Queue& queue, const DecoderBlock& block, const DecoderBlockTransposed& transposed,
+              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin,
+              const bf16* block_input, Activations& activations, BackwardScratch& scratch,
+              Rows<float> d_residual, const DecoderBlockGrad& grad, bool& overflow) {
+  Activations& a = activations;
+  const int64_t rows = batch.rows();
+  const int64_t dim = a.normed.stride;
+  // What follows adds delta to the stream: the gradient of the one is that of the other.
+  round_rows(queue, rows, dim, d_residual, scratch.d_delta);
+  backward(queue, block.mlp, transposed.mlp, sequences, rows, a.normed, a.mlp, scratch.d_delta, scratch.mlp,
+           scratch.d_normed, grad.mlp, overflow);
+  backward_residual(queue, block.mlp_norm, rows, Rows<const bf16>{a.residual(), dim}, scratch.d_normed,
+                    d_residual, grad.mlp_norm, overflow);
+
+  const Rows<const bf16> input = {block_input, dim};
+  forward(queue, block.attention_norm, rows, input, scratch.normed);
+  round_rows(queue, rows, dim, d_residual, scratch.d_delta);
+  backward(queue, block.attention, transposed.attention, batch, sequences, cos_sin, scratch.normed,
+           a.attention, scratch.d_delta, scratch.attention, scratch.d_normed, grad.attention, overflow);
+  backward_residual(queue, block.attention_norm, rows, input, scratch.d_normed, d_residual,
+                    grad.attention_norm, overflow);
 }
 
 }  // namespace invar

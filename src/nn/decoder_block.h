@@ -44,7 +44,52 @@ class Activations {
 
 // residual += delta (unless it is the first block, whose residual is the embedding);
 // residual += attention(norm(residual)); delta = mlp(norm(residual)), left for the next block to add.
+// block_input, [T, C] contiguous, or null: the residual stream that the first norm reads. With it as the residual of a
+// `first` block, forward() repeats every bit: so a backward pass computes a block's activations again.
 void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin,
-             KvView kv, Activations& activations);
+             KvView kv, Activations& activations, bf16* block_input = nullptr);
+
+struct DecoderBlockTransposed {
+  SelfAttentionTransposed attention;
+  MlpTransposed mlp;
+};
+
+struct DecoderBlockGrad {
+  int64_t* attention_norm;  // [C]
+  SelfAttentionGrad attention;
+  int64_t* mlp_norm;  // [C]
+  MlpGrad mlp;
+};
+
+// What backward() needs beside the activations of a forward, for at most `rows_max` rows.
+class BackwardScratch {
+ public:
+  struct Shape {
+    Activations::Shape activations;
+    int64_t qk_dim;  // (H + G) D
+    bool qk_norm;
+  };
+  explicit BackwardScratch(const Shape& shape);
+
+  Rows<bf16> normed;     // [T, C]
+  Rows<bf16> d_delta;    // [T, C]
+  Rows<float> d_normed;  // [T, C]
+  SelfAttentionBackwardScratch attention;
+  MlpBackwardScratch mlp;
+
+ private:
+  Buffer<bf16> bf16s_;
+  Buffer<float> floats_;
+};
+
+// d_residual, [T, C]: the gradient of the residual stream behind the block, and on return of the one before it.
+// block_input and activations (with row_sums): what forward() of this block left. Adds the weights' gradients to grad.
+void backward(Queue& queue, const DecoderBlock& block, const DecoderBlockTransposed& transposed,
+              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin,
+              const bf16* block_input, Activations& activations, BackwardScratch& scratch,
+              Rows<float> d_residual, const DecoderBlockGrad& grad, bool& overflow);
+
+// out[T, dim] = x rounded.  NUM-BF16.
+void round_rows(Queue& queue, int64_t rows, int64_t dim, Rows<const float> x, Rows<bf16> out);
 
 }  // namespace invar

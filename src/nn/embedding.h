@@ -17,5 +17,8 @@ struct Embedding {
 
 // out[T, C] contiguous: the rows of `tokens`.
 void forward(Queue& queue, const Embedding& embedding, std::span<const int32_t> tokens, bf16* out);
+// d_table[V, C] += d_out of the rows of each token, in units of NUM-GRID.
+void backward(Queue& queue, const Embedding& embedding, std::span<const int32_t> tokens,
+              Rows<const float> d_out, int64_t* d_table, bool& overflow);
 
 }  // namespace invar

@@ -35,4 +35,45 @@ void forward_heads(Queue& queue, const RmsNorm& norm, int64_t rows, int64_t grou
   rms_norm(queue, args);
 }
 
+namespace {
+
+RmsNormBackwardArgs backward_arguments(const RmsNorm& norm, int64_t rows, Rows<const bf16> h,
+                                       Rows<const float> d_out, int64_t* d_weight, bool& overflow) {
+  return {.d_out = d_out.data,
+          .h = h.data,
+          .weight = norm.weight.data(),
+          .dx_f32 = nullptr,
+          .dx_bf16 = nullptr,
+          .accumulate = false,
+          .d_weight = d_weight,
+          .overflow = &overflow,
+          .d_out_stride = d_out.stride,
+          .h_stride = h.stride,
+          .dx_stride = 0,
+          .rows = rows,
+          .groups = 1,
+          .dim = norm.weight.size(),
+          .eps = norm.eps};
+}
+
+}  // namespace
+
+void backward_residual(Queue& queue, const RmsNorm& norm, int64_t rows, Rows<const bf16> h,
+                       Rows<const float> d_out, Rows<float> d_residual, int64_t* d_weight, bool& overflow) {
+  RmsNormBackwardArgs args = backward_arguments(norm, rows, h, d_out, d_weight, overflow);
+  args.dx_f32 = d_residual.data;
+  args.dx_stride = d_residual.stride;
+  args.accumulate = true;
+  rms_norm_backward(queue, args);
+}
+
+void backward_heads(Queue& queue, const RmsNorm& norm, int64_t rows, int64_t groups, Rows<const bf16> h,
+                    Rows<const float> d_out, Rows<bf16> dx, int64_t* d_weight, bool& overflow) {
+  RmsNormBackwardArgs args = backward_arguments(norm, rows, h, d_out, d_weight, overflow);
+  args.dx_bf16 = dx.data;
+  args.dx_stride = dx.stride;
+  args.groups = groups;
+  rms_norm_backward(queue, args);
+}
+
 }  // namespace invar

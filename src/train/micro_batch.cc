@@ -1,0 +1,232 @@
+#include "train/micro_batch.h"
+
+#include <algorithm>
+
+#include "kernels/log_probs_backward.h"
+#include "kernels/pack_transposed.h"
+
+namespace invar {
+namespace {
+
+// No bit depends on it; small pages waste little on short sequences.
+constexpr int64_t kPageSize = 16;
+
+BackwardScratch::Shape backward_shape(const DecoderModel& model, int64_t rows_max) {
+  const SelfAttention& attention = model.blocks.front().attention;
+  return {.activations = model.activation_shape(rows_max),
+          .qk_dim = (attention.heads + attention.kv_heads) * attention.head_dim,
+          .qk_norm = attention.q_norm.has_value()};
+}
+
+int64_t pages_for(int64_t rows) { return (rows + kPageSize - 1) / kPageSize; }
+
+PackedWeight transposed_shape(const PackedWeight& weight) { return packed_zeros(weight.k, weight.n); }
+
+}  // namespace
+
+TransposedWeights::TransposedWeights(const DecoderModel& model, ThreadPool& pool) {
+  for (const DecoderBlock& block : model.blocks) {
+    blocks_.push_back({.attention = {.qkv = transposed_shape(block.attention.qkv.weight),
+                                     .o = transposed_shape(block.attention.o.weight)},
+                       .mlp = {.gate_up = transposed_shape(block.mlp.gate_up.weight),
+                               .down = transposed_shape(block.mlp.down.weight)}});
+  }
+  lm_head_ = transposed_shape(model.lm_head.weight);
+  update(model, pool);
+}
+
+void TransposedWeights::update(const DecoderModel& model, ThreadPool& pool) {
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    const DecoderBlock& block = model.blocks[i];
+    pack_transposed(block.attention.qkv.weight, blocks_[i].attention.qkv, pool);
+    pack_transposed(block.attention.o.weight, blocks_[i].attention.o, pool);
+    pack_transposed(block.mlp.gate_up.weight, blocks_[i].mlp.gate_up, pool);
+    pack_transposed(block.mlp.down.weight, blocks_[i].mlp.down, pool);
+  }
+  pack_transposed(model.lm_head.weight, lm_head_, pool);
+}
+
+MicroBatch::MicroBatch(const DecoderModel& model, Queue& queue, int64_t rows_max)
+    : model_(model),
+      queue_(queue),
+      rows_max_(rows_max),
+      activations_(model.activation_shape(rows_max)),
+      scratch_(backward_shape(model, rows_max)),
+      block_inputs_(static_cast<int64_t>(model.blocks.size()) * rows_max * model.config.hidden_size),
+      row_sums_(rows_max * model.config.heads),
+      d_residual_(rows_max * model.config.hidden_size),
+      logits_(kHeadLeaf * model.config.vocab_size),
+      gathered_(kHeadLeaf * model.config.hidden_size),
+      d_gathered_(kHeadLeaf * model.config.hidden_size) {
+  activations_.attention.row_sums = row_sums_.data();
+}
+
+Status MicroBatch::check(std::span<const TrainSequence> sequences) const {
+  int64_t rows = 0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const TrainSequence& sequence = sequences[s];
+    const int64_t length = std::ssize(sequence.tokens);
+    if (length < 2 || sequence.scored_begin < 1 || sequence.scored_begin >= length)
+      return error(
+          "sequence {}: expected at least one token behind the first to score, found {} tokens, scored from "
+          "{}",
+          s, length, sequence.scored_begin);
+    if (length > model_.config.max_position)
+      return error("sequence {}: {} tokens exceed this model's context of {}", s, length,
+                   model_.config.max_position);
+    for (int32_t token : sequence.tokens) {
+      if (token < 0 || token >= model_.config.vocab_size)
+        return error("sequence {}: unknown token id {}; this model's ids are 0 to {}", s, token,
+                     model_.config.vocab_size - 1);
+    }
+    rows += length - 1;
+  }
+  if (rows > rows_max_) return error("{} rows in a micro-batch, expected at most {}", rows, rows_max_);
+  return Ok{};
+}
+
+// The last token of a sequence is scored, and computes nothing itself.
+void MicroBatch::pack(std::span<const TrainSequence> sequences) {
+  tokens_.clear();
+  positions_.clear();
+  pages_.clear();
+  chunks_.clear();
+  sequences_.clear();
+  int32_t page = 0;
+  for (const TrainSequence& sequence : sequences) {
+    const int64_t rows = std::ssize(sequence.tokens) - 1;
+    sequences_.push_back({.row_begin = std::ssize(tokens_), .rows = rows});
+    tokens_.insert(tokens_.end(), sequence.tokens.begin(), sequence.tokens.end() - 1);
+    for (int64_t p = 0; p < rows; ++p) positions_.push_back(static_cast<int32_t>(p));
+    for (int64_t i = pages_for(rows); i > 0; --i) pages_.push_back(page++);
+  }
+  const int32_t* pages = pages_.data();
+  for (const SequenceRows& sequence : sequences_) {
+    chunks_.push_back(
+        {.row_begin = sequence.row_begin, .rows = sequence.rows, .position_begin = 0, .pages = pages});
+    pages += pages_for(sequence.rows);
+  }
+  const KvLayout layout = model_.kv_layout(kPageSize);
+  const int64_t elements = std::ssize(pages_) * layout.page_elements();
+  if (k_pages_.size() < elements) {
+    k_pages_ = Buffer<bf16>(elements);
+    v_pages_ = Buffer<bf16>(elements);
+  }
+  kv_ = {.k_pages = k_pages_.data(), .v_pages = v_pages_.data(), .layout = layout};
+  kv_views_.assign(model_.blocks.size(), kv_);
+}
+
+void MicroBatch::plan_head(std::span<const TrainSequence> sequences) {
+  scored_rows_.clear();
+  scored_tokens_.clear();
+  temperatures_.clear();
+  scored_begin_ = {0};
+  head_chunks_.clear();
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const TrainSequence& sequence = sequences[s];
+    const int64_t length = std::ssize(sequence.tokens);
+    for (int64_t begin = sequence.scored_begin; begin < length; begin += kHeadLeaf) {
+      const int64_t rows = std::min(kHeadLeaf, length - begin);
+      if (head_chunks_.empty() || head_chunks_.back().rows + rows > kHeadLeaf)
+        head_chunks_.push_back({.begin = std::ssize(scored_rows_), .rows = 0, .leaves = {}});
+      HeadChunk& chunk = head_chunks_.back();
+      chunk.leaves.push_back({.row_begin = chunk.rows, .rows = rows});
+      chunk.rows += rows;
+      for (int64_t i = begin; i < begin + rows; ++i) {
+        scored_rows_.push_back(static_cast<int32_t>(sequences_[s].row_begin + i - 1));
+        scored_tokens_.push_back(sequence.tokens[static_cast<std::size_t>(i)]);
+        temperatures_.push_back(sequence.temperature == 0 ? 1.0f : sequence.temperature);
+      }
+    }
+    scored_begin_.push_back(std::ssize(scored_rows_));
+  }
+  log_probs_.resize(scored_rows_.size());
+  entropies_.resize(scored_rows_.size());
+  log_sums_.resize(scored_rows_.size());
+}
+
+void MicroBatch::head_logits(const HeadChunk& chunk) {
+  logits(queue_, model_, activations_,
+         std::span(scored_rows_)
+             .subspan(static_cast<std::size_t>(chunk.begin), static_cast<std::size_t>(chunk.rows)),
+         gathered_.data(), logits_.data());
+}
+
+void MicroBatch::forward(std::span<const TrainSequence> sequences) {
+  pack(sequences);
+  plan_head(sequences);
+  invar::forward(queue_, model_, batch(), kv_views_, activations_, block_inputs_.data());
+  for (const HeadChunk& chunk : head_chunks_) {
+    head_logits(chunk);
+    const int64_t vocab = model_.config.vocab_size;
+    invar::log_probs(queue_, {.logits = logits_.data(),
+                              .logits_stride = vocab,
+                              .temperature = temperatures_.data() + chunk.begin,
+                              .tokens = scored_tokens_.data() + chunk.begin,
+                              .log_prob = log_probs_.data() + chunk.begin,
+                              .log_sum = log_sums_.data() + chunk.begin,
+                              .entropy = entropies_.data() + chunk.begin,
+                              .rows = chunk.rows,
+                              .vocab = vocab});
+  }
+}
+
+// Leaves the gradient of the final norm's output in scratch_.d_normed.
+void MicroBatch::head_backward(const TransposedWeights& transposed, std::span<const float> d_log_prob,
+                               std::span<const float> d_entropy, Gradients& gradients) {
+  const int64_t vocab = model_.config.vocab_size;
+  const int64_t dim = model_.config.hidden_size;
+  bool& overflow = gradients.overflow(model_.blocks.size());
+  std::fill_n(scratch_.d_normed.data, std::ssize(tokens_) * dim, 0.0f);
+  for (const HeadChunk& chunk : head_chunks_) {
+    head_logits(chunk);
+    // Row over row in the logits' own memory.
+    const Rows<bf16> d_logits = {reinterpret_cast<bf16*>(logits_.data()), 2 * vocab};
+    log_probs_backward(queue_, {.logits = logits_.data(),
+                                .logits_stride = vocab,
+                                .temperature = temperatures_.data() + chunk.begin,
+                                .tokens = scored_tokens_.data() + chunk.begin,
+                                .log_sum = log_sums_.data() + chunk.begin,
+                                .d_log_prob = d_log_prob.data() + chunk.begin,
+                                .d_entropy = d_entropy.empty() ? nullptr : d_entropy.data() + chunk.begin,
+                                .entropy = entropies_.data() + chunk.begin,
+                                .d_logits = d_logits.data,
+                                .d_logits_stride = d_logits.stride,
+                                .rows = chunk.rows,
+                                .vocab = vocab});
+    backward_weight(queue_, model_.lm_head, chunk.leaves, d_logits, Rows<const bf16>{gathered_.data(), dim},
+                    gradients.lm_head(), overflow);
+    const Rows<float> d_gathered = {d_gathered_.data(), dim};
+    backward_input(queue_, transposed.lm_head(), chunk.rows, d_logits, d_gathered);
+    for (int64_t r = 0; r < chunk.rows; ++r) {
+      std::copy_n(d_gathered.row(r), dim,
+                  scratch_.d_normed.row(scored_rows_[static_cast<std::size_t>(chunk.begin + r)]));
+    }
+  }
+}
+
+void MicroBatch::backward(const TransposedWeights& transposed, std::span<const float> d_log_prob,
+                          std::span<const float> d_entropy, Gradients& gradients) {
+  INVAR_CHECK(d_log_prob.size() == log_probs_.size(), "{} gradients of {} log-probs", d_log_prob.size(),
+              log_probs_.size());
+  INVAR_CHECK(d_entropy.empty() || d_entropy.size() == log_probs_.size(), "{} gradients of {} entropies",
+              d_entropy.size(), log_probs_.size());
+  head_backward(transposed, d_log_prob, d_entropy, gradients);
+  const int64_t rows = std::ssize(tokens_);
+  const int64_t dim = model_.config.hidden_size;
+  bool& overflow = gradients.overflow(model_.blocks.size());
+  const Rows<float> d_residual = {d_residual_.data(), dim};
+  std::fill_n(d_residual.data, rows * dim, 0.0f);
+  backward_residual(queue_, model_.final_norm, rows, Rows<const bf16>{activations_.residual(), dim},
+                    scratch_.d_normed, d_residual, gradients.final_norm(), overflow);
+  for (std::size_t i = model_.blocks.size(); i-- > 0;) {
+    const bf16* input = block_inputs_.data() + static_cast<int64_t>(i) * rows * dim;
+    std::copy_n(input, rows * dim, activations_.residual());
+    invar::forward(queue_, model_.blocks[i], true, batch(), model_.cos_sin.data(), kv_, activations_);
+    invar::backward(queue_, model_.blocks[i], transposed.block(i), batch(), sequences_, model_.cos_sin.data(),
+                    input, activations_, scratch_, d_residual, gradients.block(i), gradients.overflow(i));
+  }
+  invar::backward(queue_, model_.embedding, tokens_, d_residual, gradients.embedding(), overflow);
+}
+
+}  // namespace invar

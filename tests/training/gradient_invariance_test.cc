@@ -1,0 +1,135 @@
+// Nothing around a sequence changes a bit of the gradient: micro-batches, packing, order, ranks, threads, instruction
+// sets.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+
+#include "base/seed_testing.h"
+#include "base/split_mix.h"
+#include "train_model.h"
+
+namespace invar {
+namespace {
+
+std::vector<TrainCase> random_cases(SplitMix64& random, int64_t vocab) {
+  std::vector<TrainCase> cases;
+  // A leaf of 512 tokens, a head leaf of 256 and a split of attention are crossed.
+  for (int64_t length : {2, 5, 17, 40, 129, 300, 600}) {
+    TrainCase c{.tokens = {}, .scored_begin = 1, .temperature = 1, .d_log_prob = {}, .d_entropy = {}};
+    for (int64_t i = 0; i < length; ++i)
+      c.tokens.push_back(static_cast<int32_t>(random.next() % static_cast<uint64_t>(vocab)));
+    c.scored_begin = 1 + static_cast<int64_t>(random.next() % static_cast<uint64_t>(length - 1));
+    if (length == 600) c.scored_begin = 3;
+    if (length == 40) c.temperature = 0.7f;
+    const auto number = [&] {
+      return static_cast<float>(static_cast<int64_t>(random.next() % 2001) - 1000) / 512;
+    };
+    for (int64_t i = c.scored_begin; i < length; ++i) {
+      c.d_log_prob.push_back(number());
+      c.d_entropy.push_back(number() / 8);
+    }
+    cases.push_back(std::move(c));
+  }
+  return cases;
+}
+
+struct Setting {
+  std::size_t at_once = 7;
+  uint64_t order = 0;  // seed; 0: as listed
+  int ranks = 1;
+  int threads = 1;
+  Tier tier = best_tier();
+
+  std::string text() const {
+    return fmt::format("{} in a micro-batch, order {}, {} ranks, {} threads, {}", at_once, order, ranks,
+                       threads, tier_name(tier));
+  }
+};
+
+Gradient gradient_of(DecoderModel& model, Profile profile, const std::vector<TrainCase>& cases,
+                     const Setting& setting) {
+  const ParameterLayout layout(model);
+  ThreadPool pool(setting.threads);
+  Queue queue(pool, profile, setting.tier);
+  std::vector<std::size_t> order(cases.size());
+  std::iota(order.begin(), order.end(), 0);
+  SplitMix64 random(setting.order);
+  for (std::size_t i = order.size(); setting.order != 0 && i > 1; --i)
+    std::swap(order[i - 1], order[random.next() % i]);
+  Gradient out;
+  Gradients all(model, layout);
+  for (int rank = 0; rank < setting.ranks; ++rank) {
+    std::vector<std::size_t> own;
+    for (std::size_t i = static_cast<std::size_t>(rank); i < order.size();
+         i += static_cast<std::size_t>(setting.ranks))
+      own.push_back(order[i]);
+    Gradients of_rank(model, layout);
+    add_gradient(model, queue, cases, own, setting.at_once, of_rank, out);
+    all.add(queue, of_rank);
+  }
+  EXPECT_TRUE(all.check().ok());
+  out.sums.assign(all.sums().begin(), all.sums().end());
+  return out;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) {
+    return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y);
+  });
+}
+
+void expect_same(const Gradient& found, const Gradient& expected, const std::string& setting) {
+  EXPECT_TRUE(same_bits(found.log_probs, expected.log_probs)) << "log-probs: " << setting;
+  EXPECT_TRUE(same_bits(found.entropies, expected.entropies)) << "entropies: " << setting;
+  EXPECT_TRUE(found.sums == expected.sums) << "gradients: " << setting;
+}
+
+class GradientInvariance : public testing::TestWithParam<std::tuple<std::string, Profile>> {};
+
+TEST_P(GradientInvariance, HoldsForRandomCombinationsOfEverythingAround) {
+  const auto& [name, profile] = GetParam();
+  DecoderModel model = load_golden_model(name);
+  const uint64_t seed = run_seed();
+  SplitMix64 random(seed);
+  const std::vector<TrainCase> cases = random_cases(random, model.config.vocab_size);
+  const Gradient expected = gradient_of(model, profile, cases, {.at_once = 1});
+  EXPECT_TRUE(std::any_of(expected.sums.begin(), expected.sums.end(), [](int64_t sum) { return sum != 0; }));
+  std::vector<Tier> tiers = fast_tiers();
+  const auto pick = [&](auto values) {
+    return *(values.begin() + static_cast<int64_t>(random.next() % values.size()));
+  };
+  for (int i = 0; i < (profile == Profile::kFma32 ? 10 : 3); ++i) {
+    const Setting setting{.at_once = pick(std::vector<std::size_t>{1, 2, 3, 7}),
+                          .order = random.next(),
+                          .ranks = pick(std::vector<int>{1, 2, 4}),
+                          .threads = pick(std::vector<int>{1, 2, 3}),
+                          .tier = pick(tiers)};
+    expect_same(gradient_of(model, profile, cases, setting), expected, setting.text());
+  }
+}
+
+TEST_P(GradientInvariance, EveryTierEqualsTheSpecification) {
+  const auto& [name, profile] = GetParam();
+  DecoderModel model = load_golden_model(name);
+  SplitMix64 random(run_seed());
+  std::vector<TrainCase> cases = random_cases(random, model.config.vocab_size);
+  cases.resize(4);
+  const Gradient expected = gradient_of(model, profile, cases, {.tier = Tier::kRef});
+  for (Tier tier : fast_tiers()) {
+    const Setting setting{.threads = 2, .tier = tier};
+    expect_same(gradient_of(model, profile, cases, setting), expected, setting.text());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GradientInvariance,
+                         testing::Combine(testing::Values("llama", "qwen2", "qwen3"),
+                                          testing::Values(Profile::kFma32, Profile::kTc16)),
+                         [](const auto& info) {
+                           return std::get<0>(info.param) + "_" +
+                                  std::string(profile_name(std::get<1>(info.param)));
+                         });
+
+}  // namespace
+}  // namespace invar
