@@ -70,11 +70,20 @@ struct VerifyCommand {
       -1;  // this process is the other one of the row `restart`: print the outcome of this run
 };
 
+struct TrainCommand {
+  std::string config;                  // a TOML file
+  std::vector<std::string> overrides;  // "section.key=value"
+  std::string isa = "best";
+  int threads = 0;  // 0: one a core
+  bool json = false;
+};
+
 // Each returns the exit code (0, 1, 130 when interrupted) and prints its own errors, one clear line each.
 int run_generate(const GenerateCommand& command);
 int run_chat(const ChatCommand& command);
 int run_inspect(const InspectCommand& command);
 int run_bench(const BenchCommand& command);
 int run_verify(const VerifyCommand& command);
+int run_train(const TrainCommand& command);
 
 }  // namespace invar

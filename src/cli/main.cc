@@ -199,8 +199,7 @@ void add_bench(CLI::App& app, BenchCommand& command) {
       "  invar bench linear attention --seconds 0.2\n"
       "  invar bench prefill decode throughput -m MODEL");
   app.add_option("what", command.what,
-                 "ceilings, linear, linear-grad, adamw, attention, scheduler, prefill, decode, throughput; default: "
-                 "all")
+                 "ceilings, linear, linear-grad, adamw, attention, scheduler, prefill, decode, throughput")
       ->type_name("NAME");
   add_number(app, "--seconds", command.seconds, "time spent on each line")->group(kOutput);
   app.add_flag("--json", command.json, "one JSON object a line")->group(kOutput);
@@ -241,18 +240,38 @@ void add_verify(CLI::App& app, VerifyCommand& command) {
       ->type_name("NAME")
       ->group("Proof");
   add_number(app, "--seed", command.seed, "of prompts, noise and random combinations")->group("Proof");
-  add_number(app, "--samples", command.samples, "trials of single, mixed and prefix; 0: 50, a few with --quick")
+  add_number(app, "--samples", command.samples,
+             "trials of single, mixed and prefix; 0: 50, a few with --quick")
       ->group("Proof");
   app.add_flag("--json", command.json, "one JSON object instead of the table")->group(kOutput);
   // For the row `restart`: what the second process is told.
   add_number(app, "--restart-run", command.restart_run, "")->group("");
 }
 
+void add_train(CLI::App& app, TrainCommand& command) {
+  app.footer(
+      "Examples:\n"
+      "  invar train config.toml\n"
+      "  invar train config.toml --set run.steps=50 --set optimizer.learning_rate=1e-5\n"
+      "Exit codes: 0 done, 1 an error, 2 wrong options, 130 interrupted.");
+  app.add_option("config", command.config, "a TOML file; docs/howto/train.md lists its keys")
+      ->type_name("FILE")
+      ->required();
+  app.add_option("--set", command.overrides, "SECTION.KEY=VALUE, over the file's; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  app.add_option("--isa", command.isa, "best, or a tier: ref, avx2, avx512, avx512bf16")
+      ->type_name("NAME")
+      ->capture_default_str();
+  add_number(app, "-t,--threads", command.threads, "0: one for each core");
+  app.add_flag("--json", command.json, "a JSON object for each step instead of the table")->group(kOutput);
+}
+
 int refuse_arguments(const CLI::App& app, const CLI::ParseError& e) {
   std::string help = "invar --help";
   for (const CLI::App* sub : app.get_subcommands()) help = "invar " + sub->get_name() + " --help";
   const std::string message = app.get_subcommands().empty()
-                                  ? "expected a command: generate, chat, inspect, bench or verify"
+                                  ? "expected a command: generate, chat, inspect, bench, verify or train"
                                   : e.what();
   fail(fmt::format("{}; see {}", message, help));
   return 2;
@@ -276,6 +295,7 @@ int run(int argc, char** argv) {
   InspectCommand inspect;
   BenchCommand bench;
   VerifyCommand verify;
+  TrainCommand train;
   CLI::App* generate_app = app.add_subcommand("generate", "Answer prompts and exit");
   CLI::App* chat_app = app.add_subcommand("chat", "Talk to a model in the terminal");
   CLI::App* inspect_app =
@@ -294,6 +314,8 @@ int run(int argc, char** argv) {
   add_inspect(*inspect_app, inspect);
   add_bench(*bench_app, bench);
   add_verify(*verify_app, verify);
+  CLI::App* train_app = app.add_subcommand("train", "Train a model by reinforcement learning");
+  add_train(*train_app, train);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -308,6 +330,7 @@ int run(int argc, char** argv) {
   if (chat_app->parsed()) return run_chat(chat);
   if (inspect_app->parsed()) return run_inspect(inspect);
   if (verify_app->parsed()) return run_verify(verify);
+  if (train_app->parsed()) return run_train(train);
   return run_bench(bench);
 }
 

@@ -10,7 +10,7 @@
 #include "model/fingerprint.h"
 #include "model/registry.h"
 #include "model/weight_digest.h"
-#include "text/utf8.h"
+#include "text/chat_encoder.h"
 
 namespace invar {
 namespace {
@@ -118,23 +118,8 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
 Result<std::vector<int32_t>> Session::encode_chat(const nlohmann::ordered_json& messages) const {
   if (!chat_template)
     return error("this model has no chat template; --no-chat-template gives it the prompt as it is");
-  for (const auto& message : messages) {
-    const std::string& text = message.at("content").get_ref<const std::string&>();
-    const std::size_t wrong = find_invalid_utf8(text);
-    if (wrong < text.size())
-      return error("expected UTF-8 text, found byte 0x{:02x} at offset {}", static_cast<uint8_t>(text[wrong]),
-                   wrong);
-  }
-  ChatOptions options;
-  options.add_generation_prompt = true;
-  const auto text_of = [this](std::optional<int32_t> id) {
-    return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
-  };
-  options.bos_token = text_of(tokenizer.bos_id());
-  options.eos_token = text_of(tokenizer.eos_id());
-  INVAR_TRY(const std::string text, chat_template->render(messages, options));
-  // The template writes the special tokens itself.
-  return tokenizer.encode(text, {.add_special_tokens = false, .parse_special = true});
+  INVAR_TRY(EncodedPrompt prompt, invar::encode_chat(tokenizer, *chat_template, messages));
+  return std::move(prompt.ids);
 }
 
 }  // namespace invar
