@@ -9,7 +9,6 @@
 #include <utility>
 
 namespace invar {
-namespace {
 
 std::string folder_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -17,7 +16,26 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-}  // namespace
+Status sync_folder(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return error("{}: cannot open to sync it: {}", folder, std::strerror(errno));
+  const int synced = ::fsync(fd);
+  const int reason = errno;
+  ::close(fd);
+  // Some file systems cannot sync a folder and say EINVAL; they order renames themselves.
+  if (synced != 0 && reason != EINVAL) return error("{}: cannot sync: {}", folder, std::strerror(reason));
+  return Ok{};
+}
+
+Status write_all(int fd, const std::string& path, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return error("{}: cannot write: {}", path, std::strerror(errno));
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return Ok{};
+}
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
   // Another writer, or one that was killed, may hold a name: the first free one of a few is taken.
@@ -46,15 +64,7 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-Status AtomicFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return error("{}: cannot write: {}", path_, std::strerror(errno));
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return Ok{};
-}
+Status AtomicFile::write(std::span<const std::byte> bytes) { return write_all(fd_, path_, bytes); }
 
 Status AtomicFile::write(std::string_view text) {
   return write(std::as_bytes(std::span<const char>(text.data(), text.size())));
@@ -68,15 +78,7 @@ Status AtomicFile::commit() {
     return error("{}: cannot rename the finished file into place: {}", path_, std::strerror(errno));
   }
   temporary_.clear();
-  const std::string folder = folder_of(path_);
-  const int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder_fd < 0) return error("{}: cannot open to sync it: {}", folder, std::strerror(errno));
-  const int synced = ::fsync(folder_fd);
-  const int reason = errno;
-  ::close(folder_fd);
-  // Some file systems cannot sync a folder and say EINVAL; they order renames themselves.
-  if (synced != 0 && reason != EINVAL) return error("{}: cannot sync: {}", folder, std::strerror(reason));
-  return Ok{};
+  return sync_folder(folder_of(path_));
 }
 
 Status write_file_atomically(const std::string& path, std::string_view text) {

@@ -38,4 +38,13 @@ class AtomicFile {
 // The three steps in one.
 Status write_file_atomically(const std::string& path, std::string_view text);
 
+// Makes the names in a folder survive a power cut: what was created, renamed and removed there before the call.
+Status sync_folder(const std::string& folder);
+
+// The folder that holds `path`: "a" for "a/b", "." for "b".
+std::string folder_of(const std::string& path);
+
+// Writes all of `bytes`, however many calls it takes. `path` is for messages.
+Status write_all(int fd, const std::string& path, std::span<const std::byte> bytes);
+
 }  // namespace invar

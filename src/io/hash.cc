@@ -16,6 +16,7 @@ Sha256::Sha256() : state_(std::make_unique<State>()) {
               "OpenSSL has no SHA-256");
 }
 
+Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256::~Sha256() = default;
 
 Sha256& Sha256::add(std::span<const std::byte> bytes) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <vector>
 
 namespace invar {
 namespace {
@@ -95,6 +96,19 @@ Result<std::string> read_file(const std::string& path, int64_t bytes_max) {
     filled += static_cast<std::size_t>(n);
   }
   return text;
+}
+
+Status read_in_pieces(const std::string& path,
+                      const std::function<Status(std::span<const std::byte>)>& each) {
+  INVAR_TRY(const OpenFile file, open_regular(path));
+  std::vector<std::byte> piece(std::size_t{1} << 20);
+  while (true) {
+    const ssize_t n = ::read(file.descriptor.fd, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return error("{}: cannot read: {}", path, std::strerror(errno));
+    if (n == 0) return Ok{};
+    INVAR_RETURN_IF_ERROR(each(std::span(piece).first(static_cast<std::size_t>(n))));
+  }
 }
 
 bool is_directory(const std::string& path) {

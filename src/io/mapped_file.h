@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -45,6 +46,10 @@ void explain_lost_mappings(const char* message);
 
 // The whole file as a string. Errors: as above (an empty file is fine), or longer than bytes_max.
 Result<std::string> read_file(const std::string& path, int64_t bytes_max);
+
+// Calls `each` with the file's bytes, piece after piece, in order. Reads instead of mapping: a disk that fails is an
+// error here, where a mapping ends the process. Errors: as read_file's; those of `each`, at once.
+Status read_in_pieces(const std::string& path, const std::function<Status(std::span<const std::byte>)>& each);
 
 bool is_directory(const std::string& path);
 bool is_file(const std::string& path);

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -70,6 +71,12 @@ class SafetensorsModel {
 // Writes one file atomically. The bytes depend on the arguments alone: wide dtypes first, then by name, so that
 // every tensor is aligned to its dtype. Errors: those of AtomicFile.
 Status write_safetensors(const std::string& path, const SafetensorsTensors& tensors,
+                         const std::map<std::string, std::string>& metadata = {});
+
+// The same bytes, in order, to wherever `write` puts them; the tensors' are handed over as they lie, not copied.
+// Errors: those of `write`, at once.
+using ByteSink = std::function<Status(std::span<const std::byte>)>;
+Status write_safetensors(const ByteSink& write, const SafetensorsTensors& tensors,
                          const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace invar

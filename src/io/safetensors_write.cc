@@ -6,7 +6,7 @@
 
 namespace invar {
 
-Status write_safetensors(const std::string& path, const SafetensorsTensors& tensors,
+Status write_safetensors(const ByteSink& write, const SafetensorsTensors& tensors,
                          const std::map<std::string, std::string>& metadata) {
   std::vector<const SafetensorsTensors::value_type*> order;
   for (const auto& entry : tensors) order.push_back(&entry);
@@ -30,11 +30,18 @@ Status write_safetensors(const std::string& path, const SafetensorsTensors& tens
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins aligned, as the reference writes it
 
-  INVAR_TRY(AtomicFile file, AtomicFile::create(path));
   const uint64_t header_bytes = text.size();
-  INVAR_RETURN_IF_ERROR(file.write(std::as_bytes(std::span<const uint64_t>(&header_bytes, 1))));
-  INVAR_RETURN_IF_ERROR(file.write(text));
-  for (const auto* entry : order) INVAR_RETURN_IF_ERROR(file.write(entry->second.data));
+  INVAR_RETURN_IF_ERROR(write(std::as_bytes(std::span<const uint64_t>(&header_bytes, 1))));
+  INVAR_RETURN_IF_ERROR(write(std::as_bytes(std::span<const char>(text))));
+  for (const auto* entry : order) INVAR_RETURN_IF_ERROR(write(entry->second.data));
+  return Ok{};
+}
+
+Status write_safetensors(const std::string& path, const SafetensorsTensors& tensors,
+                         const std::map<std::string, std::string>& metadata) {
+  INVAR_TRY(AtomicFile file, AtomicFile::create(path));
+  const ByteSink write = [&](std::span<const std::byte> bytes) { return file.write(bytes); };
+  INVAR_RETURN_IF_ERROR(write_safetensors(write, tensors, metadata));
   return file.commit();
 }
 

@@ -167,6 +167,8 @@ Result<Tokenizer> load_tokenizer(const std::string& path) {
   }
   const bool folder = is_directory(path);
   const std::string json = folder ? path + "/tokenizer.json" : path;
+  // What a checkpoint of a GGUF model has.
+  if (folder && !is_file(json) && is_file(path + "/tokenizer.gguf")) return load_tokenizer(path + "/tokenizer.gguf");
   INVAR_TRY(const std::string text, read_file(json, JsonLimits{}.bytes_max));
   INVAR_TRY(TokenizerParts parts, parse_tokenizer_json(text, json));
   if (folder) INVAR_RETURN_IF_ERROR(read_config(path, parts));

@@ -95,8 +95,8 @@ class Tokenizer {
 };
 
 // From a folder with tokenizer.json (and tokenizer_config.json for bos, eos and the chat template, which may
-// also be a file chat_template.jinja), a tokenizer.json itself, or a .gguf file. Errors: a file that cannot
-// be read or does not hold what it should; a part of a tokenizer that is not supported, by name.
+// also be a file chat_template.jinja) or else tokenizer.gguf, a tokenizer.json itself, or a .gguf file. Errors: a
+// file that cannot be read or does not hold what it should; a part of a tokenizer that is not supported, by name.
 Result<Tokenizer> load_tokenizer(const std::string& path);
 
 // The text of a tokenizer.json; `where` stands for the path in messages.

@@ -149,7 +149,7 @@ TEST(Tokenizer, AFolderGivesBosEosAndTheChatTemplate) {
   EXPECT_FALSE(load_tokenizer(folder.string()).ok());
 }
 
-Result<Tokenizer> load_gguf(const std::string& pre, const Json& json) {
+std::string gguf_bytes(const std::string& pre, const Json& json) {
   std::vector<std::string> tokens(json["model"]["vocab"].size()), merges;
   for (const auto& [token, id] : json["model"]["vocab"].items()) tokens[id.get<size_t>()] = token;
   for (const Json& m : json["model"]["merges"]) {
@@ -162,7 +162,11 @@ Result<Tokenizer> load_gguf(const std::string& pre, const Json& json) {
   builder.put_string("tokenizer.ggml.model", "gpt2").put_string("tokenizer.ggml.pre", pre);
   builder.put_strings("tokenizer.ggml.tokens", tokens).put_array("tokenizer.ggml.token_type", types);
   builder.put_strings("tokenizer.ggml.merges", merges).put("tokenizer.ggml.bos_token_id", uint32_t{0});
-  const std::string bytes = builder.bytes();
+  return builder.bytes();
+}
+
+Result<Tokenizer> load_gguf(const std::string& pre, const Json& json) {
+  const std::string bytes = gguf_bytes(pre, json);
   INVAR_TRY(const GgufFile file, GgufFile::from_memory(std::as_bytes(std::span(bytes)), "t.gguf"));
   INVAR_TRY(TokenizerParts parts, tokenizer_from_gguf(file));
   return Tokenizer(std::move(parts));
@@ -185,6 +189,19 @@ TEST(Gguf, ItsPreTokenizerNamesGiveTheSameIdsAsTheTokenizerJson) {
       }
     }
   }
+}
+
+TEST(Gguf, AFolderMayHaveItsTokenizerAsTokenizerGguf) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "invar_tokenizer_gguf";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "tokenizer.gguf", std::ios::binary) << gguf_bytes("smollm", zoo("smollm"));
+  const auto from_gguf = load_tokenizer(folder.string());
+  ASSERT_TRUE(from_gguf.ok()) << from_gguf.message();
+  EXPECT_EQ(*from_gguf->encode("12 ab"), *must_load("smollm").encode("12 ab"));
+  // tokenizer.json comes first.
+  std::ofstream(folder / "tokenizer.json") << zoo("gpt2").dump();
+  EXPECT_EQ(*load_tokenizer(folder.string())->encode("12 ab"), *must_load("gpt2").encode("12 ab"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Gguf, AnUnknownPreTokenizerIsRefusedByName) {
