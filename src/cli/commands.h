@@ -78,6 +78,30 @@ struct TrainCommand {
   bool json = false;
 };
 
+// The runs below a folder.
+struct RunsCommand {
+  std::string folder = ".";
+  bool json = false;
+};
+
+// A run, one of its steps, or one sample of a step.
+struct ShowCommand {
+  std::string run;  // its folder, or the ledger in it
+  std::optional<int64_t> step;
+  std::optional<int64_t> sample;
+  bool json = false;
+};
+
+struct DiffCommand {
+  std::string a, b;  // as ShowCommand::run
+  bool json = false;
+};
+
+struct ReportCommand {
+  std::vector<std::string> runs;
+  std::string output = "report.html";  // "-" is standard output
+};
+
 // Each returns the exit code (0, 1, 130 when interrupted) and prints its own errors, one clear line each.
 int run_generate(const GenerateCommand& command);
 int run_chat(const ChatCommand& command);
@@ -85,5 +109,9 @@ int run_inspect(const InspectCommand& command);
 int run_bench(const BenchCommand& command);
 int run_verify(const VerifyCommand& command);
 int run_train(const TrainCommand& command);
+int run_runs(const RunsCommand& command);
+int run_show(const ShowCommand& command);
+int run_diff(const DiffCommand& command);  // 0 identical, 1 different, 2 cannot compare
+int run_report(const ReportCommand& command);
 
 }  // namespace invar

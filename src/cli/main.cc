@@ -267,12 +267,52 @@ void add_train(CLI::App& app, TrainCommand& command) {
   app.add_flag("--json", command.json, "a JSON object for each step instead of the table")->group(kOutput);
 }
 
+void add_runs(CLI::App& app, RunsCommand& command) {
+  app.add_option("folder", command.folder, "where to look, with the folders in it")
+      ->type_name("FOLDER")
+      ->capture_default_str();
+  app.add_flag("--json", command.json, "one JSON object a line");
+}
+
+void add_show(CLI::App& app, ShowCommand& command) {
+  app.footer(
+      "Examples:\n"
+      "  invar show runs/a                        what the run is, and its steps\n"
+      "  invar show runs/a --step 12              one step: hashes, metrics, samples\n"
+      "  invar show runs/a --step 12 --sample 3   one sample, token by token");
+  app.add_option("run", command.run, "a run's folder")->type_name("RUN")->required();
+  add_number(app, "--step", command.step, "this step's samples");
+  add_number(app, "--sample", command.sample, "this sample of the step (of the last one without --step)");
+  app.add_flag("--json", command.json, "one JSON object");
+}
+
+void add_diff(CLI::App& app, DiffCommand& command) {
+  app.footer(
+      "Compared are the hashes, metrics, scores and recorded samples of every step that both runs have; "
+      "speeds\n"
+      "and wall times never. Exit codes: 0 identical, 1 different, 2 cannot compare.");
+  app.add_option("a", command.a, "a run's folder")->type_name("A")->required();
+  app.add_option("b", command.b, "another's")->type_name("B")->required();
+  app.add_flag("--json", command.json, "one JSON object");
+}
+
+void add_report(CLI::App& app, ReportCommand& command) {
+  app.add_option("run", command.runs,
+                 "folders of one or more runs; the first is what the others are compared with")
+      ->type_name("RUN")
+      ->required();
+  app.add_option("-o,--output", command.output, "the file to write; - is standard output")
+      ->type_name("FILE")
+      ->capture_default_str();
+}
+
 int refuse_arguments(const CLI::App& app, const CLI::ParseError& e) {
   std::string help = "invar --help";
   for (const CLI::App* sub : app.get_subcommands()) help = "invar " + sub->get_name() + " --help";
-  const std::string message = app.get_subcommands().empty()
-                                  ? "expected a command: generate, chat, inspect, bench, verify or train"
-                                  : e.what();
+  const std::string message =
+      app.get_subcommands().empty()
+          ? "expected a command: generate, chat, inspect, bench, verify, train, runs, show, diff or report"
+          : e.what();
   fail(fmt::format("{}; see {}", message, help));
   return 2;
 }
@@ -304,6 +344,15 @@ int run(int argc, char** argv) {
       app.add_subcommand("bench", "Measure kernels and a model beside this machine's own ceilings");
   CLI::App* verify_app =
       app.add_subcommand("verify", "Prove on this machine that nothing around a request changes its bits");
+  RunsCommand runs;
+  ShowCommand show;
+  DiffCommand diff;
+  ReportCommand report;
+  CLI::App* runs_app = app.add_subcommand("runs", "List the training runs below a folder");
+  CLI::App* show_app = app.add_subcommand("show", "Show a run: its steps, one step, one sample");
+  CLI::App* diff_app =
+      app.add_subcommand("diff", "Find the step, sample and token where two runs first differ");
+  CLI::App* report_app = app.add_subcommand("report", "Write one HTML page about one or more runs");
   // After the commands, which would inherit it.
   app.footer(
       "invar COMMAND --help lists a command's options. Exit codes: 0 done, 1 refused or failed, 2 wrong "
@@ -316,6 +365,10 @@ int run(int argc, char** argv) {
   add_verify(*verify_app, verify);
   CLI::App* train_app = app.add_subcommand("train", "Train a model by reinforcement learning");
   add_train(*train_app, train);
+  add_runs(*runs_app, runs);
+  add_show(*show_app, show);
+  add_diff(*diff_app, diff);
+  add_report(*report_app, report);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -331,6 +384,10 @@ int run(int argc, char** argv) {
   if (inspect_app->parsed()) return run_inspect(inspect);
   if (verify_app->parsed()) return run_verify(verify);
   if (train_app->parsed()) return run_train(train);
+  if (runs_app->parsed()) return run_runs(runs);
+  if (show_app->parsed()) return run_show(show);
+  if (diff_app->parsed()) return run_diff(diff);
+  if (report_app->parsed()) return run_report(report);
   return run_bench(bench);
 }
 

@@ -1,13 +1,19 @@
 // invar train: reinforcement learning of a model from one TOML file.
 #include <fmt/format.h>
 
+#include <ctime>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/clock.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
+#include "io/quote.h"
 #include "model/weight_digest.h"
-#include "rl/rl_step.h"
+#include "numerics/version.h"
+#include "rl/ledger.h"
+#include "rl/step_record.h"
 
 namespace invar {
 namespace {
@@ -15,6 +21,16 @@ namespace {
 std::string minutes(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+// For people: nothing depends on it.
+std::string utc_text(double seconds) {
+  const std::time_t time = static_cast<std::time_t>(seconds);
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
 }
 
 class Train {
@@ -46,6 +62,8 @@ class Train {
     WeightUpdater updater(session->model, WeightDigest::of(session->model, *session->pool), *session->queue,
                           *session->executor, *session->engine);
     PolicyTrainer trainer(session->model, *session->queue, config_.train.micro_batch_rows);
+    if (!config_.run.folder.empty())
+      INVAR_RETURN_IF_ERROR(open_ledger(session->executor->weights().fingerprint));
     INVAR_TRY(const std::unique_ptr<RlStep> rl,
               RlStep::create(config_,
                              {.engine = *session->engine,
@@ -62,16 +80,22 @@ class Train {
         .seconds = [] { return monotonic_seconds(); }};
     begin_s_ = monotonic_seconds();
     for (int64_t step = 0; step < config_.run.steps; ++step) {
-      EvalResult eval;
+      RlEval eval;
       if (evaluates(step)) {
         INVAR_TRY(eval, rl->evaluate(hooks));
       }
       INVAR_TRY(const RlStepResult result, rl->run(step, hooks));
       ++done_;
-      print(result, eval, updater.digest().combined());
+      const std::string weights = updater.digest().combined();
+      if (ledger_) {
+        INVAR_TRY(
+            const std::string chain,
+            ledger_->append(step_record(result, &eval, weights, trainer.optimizer().digest(*session->pool))));
+      }
+      print(result, eval, weights);
     }
     if (config_.run.eval_every == 0) return Ok{};
-    INVAR_TRY(const EvalResult last, rl->evaluate(hooks));
+    INVAR_TRY(const RlEval last, rl->evaluate(hooks));
     clear_progress();
     if (last.prompts > 0 && command_.json)
       fmt::print("{}\n", nlohmann::ordered_json{{"step", done_}, {"eval_reward", last.reward_mean}}.dump());
@@ -79,6 +103,27 @@ class Train {
       fmt::print("after {} steps: reward {:.3f} on {} held-out prompts\n", done_, last.reward_mean,
                  last.prompts);
     return Ok{};
+  }
+
+  Status open_ledger(const std::string& fingerprint) {
+    std::error_code code;
+    std::filesystem::create_directories(config_.run.folder, code);
+    if (code) return error("run.folder: cannot make {}: {}", quote(config_.run.folder), code.message());
+    INVAR_TRY(Ledger ledger, Ledger::open(ledger_path(config_.run.folder), LedgerMode::kWrite));
+    INVAR_TRY(const std::vector<StepSummary> steps, ledger.steps());
+    if (!steps.empty())
+      return error(
+          "run.folder: {} has a run of {} steps already, and runs cannot be resumed yet; choose another "
+          "folder",
+          quote(config_.run.folder), steps.size());
+    ledger_.emplace(std::move(ledger));
+    return ledger_->begin({.config = train_config_text(config_),
+                           .model_path = config_.model.path,
+                           .fingerprint = fingerprint,
+                           .numerics_version = kNumericsVersion,
+                           .profile = config_.model.profile,
+                           .seed = static_cast<uint64_t>(config_.run.seed),
+                           .created_at = utc_text(wall_seconds())});
   }
 
   bool evaluates(int64_t step) const {
@@ -96,7 +141,7 @@ class Train {
     shown_ = false;
   }
 
-  void print(const RlStepResult& result, const EvalResult& eval, const std::string& weights) {
+  void print(const RlStepResult& result, const RlEval& eval, const std::string& weights) {
     clear_progress();
     const double elapsed = monotonic_seconds() - begin_s_;
     const double left = elapsed / static_cast<double>(done_) * static_cast<double>(config_.run.steps - done_);
@@ -136,6 +181,7 @@ class Train {
   const TrainCommand& command_;
   Interrupt interrupt_;
   TrainConfig config_;
+  std::optional<Ledger> ledger_;
   int64_t done_ = 0;
   double begin_s_ = 0;
   bool shown_ = false;

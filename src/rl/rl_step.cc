@@ -197,6 +197,8 @@ Status RlStep::roll_out(std::span<const Group> groups, int64_t step, const Hooks
                       .prompt_tokens = std::ssize(groups[g].prompt_ids),
                       .log_probs = std::move(drawn.log_probs),
                       .text = std::move(drawn.text),
+                      .prompt_text = groups[g].prompt_text,
+                      .label = label_text(groups[g].prompt.label),
                       .finish = drawn.finish};
       sample.tokens.insert(sample.tokens.end(), drawn.tokens.begin(), drawn.tokens.end());
       samples.push_back(std::move(sample));
@@ -308,7 +310,7 @@ Result<RlStepResult> RlStep::run(int64_t step, const Hooks& hooks) {
   return result;
 }
 
-Result<EvalResult> RlStep::evaluate(const Hooks& hooks) {
+Result<RlEval> RlStep::evaluate(const Hooks& hooks) {
   std::vector<Group> groups;
   const int64_t count =
       task_ ? config_.data.eval_prompts
@@ -318,7 +320,7 @@ Result<EvalResult> RlStep::evaluate(const Hooks& hooks) {
                                                : eval_prompts_->at(i)));
     groups.push_back(std::move(group));
   }
-  EvalResult result{.prompts = count};
+  RlEval result{.prompts = count};
   if (count == 0) return result;
   std::vector<Request> requests;
   for (const Group& group : groups) {

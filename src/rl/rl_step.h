@@ -42,6 +42,8 @@ struct RlSample {
   int64_t prompt_tokens;
   std::vector<float> log_probs;  // [response], the sampler's
   std::string text;              // of the response
+  std::string prompt_text;       // as the model read it
+  std::string label;             // what was expected
   FinishReason finish;
   float reward = 0;
   float advantage = 0;  // of its first token
@@ -60,7 +62,7 @@ struct RlStepResult {
   double rollout_s = 0, update_s = 0;  // wall time: information, in no hash
 };
 
-struct EvalResult {
+struct RlEval {
   double reward_mean = 0;
   int64_t prompts = 0;
   std::vector<std::string> texts;  // of the first few responses
@@ -81,7 +83,7 @@ class RlStep {
   Result<RlStepResult> run(int64_t step, const Hooks& hooks);
 
   // Mean reward of the held-out prompts with greedy responses.
-  Result<EvalResult> evaluate(const Hooks& hooks);
+  Result<RlEval> evaluate(const Hooks& hooks);
 
   // Draws taken from the data so far: all of the state beside weights and optimizer.
   int64_t taken() const { return taken_; }

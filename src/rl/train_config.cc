@@ -26,6 +26,7 @@ void visit_data(TrainConfig& c, Visitor& v) {
   v.field("path", c.model.path);
   v.field("profile", c.model.profile);
   v.section("run");
+  v.field("folder", c.run.folder);
   v.field("seed", c.run.seed);
   v.field("steps", c.run.steps, 1, 1 << 30);
   v.field("eval_every", c.run.eval_every, 0, 1 << 30);

@@ -17,6 +17,7 @@ struct TrainConfig {
     std::string profile = "fma32";
   } model;
   struct Run {
+    std::string folder;  // of the run's ledger; empty: none is written
     int64_t seed = 0;
     int64_t steps = 100;
     int64_t eval_every = 10;  // steps: before the first, and after the last too; 0: never

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "kernels/adamw.h"
 #include "train/gradients.h"
@@ -39,6 +40,9 @@ class Optimizer {
 
   // Writes weights() into the model. What depends on them is the caller's: transposed copies, caches, digests.
   void write(ThreadPool& pool) const;
+
+  // SHA-256 of masters and both moments, 64 hex digits.
+  std::string digest(ThreadPool& pool) const;
 
   // All in the layout's order.
   std::span<float> masters() { return span(masters_); }

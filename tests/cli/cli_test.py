@@ -77,8 +77,9 @@ class Options(Case):
                             needles=(*needles, "see invar generate --help"))
 
     def test_a_missing_or_unknown_command_lists_the_commands(self):
-        self.refuse(code=2, needles=("generate, chat, inspect, bench, verify or train",))
-        self.refuse("nope", code=2, needles=("generate, chat, inspect, bench, verify or train",))
+        commands = "generate, chat, inspect, bench, verify, train, runs, show, diff or report"
+        self.refuse(code=2, needles=(commands,))
+        self.refuse("nope", code=2, needles=(commands,))
         self.refuse("generate", "-p", "x", code=2, needles=("--model",))
 
     def test_help_and_version_go_to_standard_output(self):

@@ -104,6 +104,30 @@ class Train(Case):
         self.assertEqual(first, self.train("--threads", 1, text=text))
         self.assertIn("eval_reward", first[0])
 
+    def test_its_ledger_is_the_same_twice_and_names_the_first_difference(self):
+        runs = {}
+        for name, args in {"a": [], "b": ["--threads", 1, "--set", "rollout.max_running=3"],
+                           "c": ["--set", "optimizer.eps=1e-7"]}.items():
+            runs[name] = self.path(name)
+            self.train("--set", f"run.folder={runs[name]}", *args)
+        same = self.invar("diff", runs["a"], runs["b"])
+        self.assertEqual(same.returncode, 0, same.stdout + same.stderr)
+        self.assertIn(b"identical", same.stdout)
+        other = self.invar("diff", runs["a"], runs["c"])
+        self.assertEqual(other.returncode, 1, other.stdout + other.stderr)
+        self.assertIn(b"step 0", other.stdout)
+        self.assertIn(b"weights", other.stdout)
+        shown = self.invar("show", runs["a"], "--json")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        page = self.path("page.html")
+        report = self.invar("report", runs["a"], runs["b"], "-o", page)
+        self.assertEqual(report.returncode, 0, report.stderr)
+        with open(page, encoding="utf-8") as file:
+            self.assertIn("<svg", file.read())
+        # A folder that has a run is refused.
+        again = self.invar("train", self.config(), "--set", f"run.folder={runs['a']}")
+        self.assert_refused(again, "run.folder", "3 steps already")
+
     def test_what_is_wrong_is_one_line(self):
         def refuse(*args, needles, text=None):
             self.assert_refused(self.invar("train", self.config(text), *args), *needles)

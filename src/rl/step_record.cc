@@ -1,0 +1,81 @@
+#include "rl/step_record.h"
+
+#include <algorithm>
+
+#include "io/hash.h"
+
+namespace invar {
+namespace {
+
+const char* finish_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop: return "stop";
+    case FinishReason::kLength: return "length";
+    case FinishReason::kAborted: return "aborted";
+    case FinishReason::kError: break;
+  }
+  return "error";
+}
+
+RolloutRecord rollout_record(const RlSample& sample) {
+  const auto prompt_end = sample.tokens.begin() + static_cast<std::ptrdiff_t>(sample.prompt_tokens);
+  return {.prompt_id = sample.prompt,
+          .sample = sample.index,
+          .seed = sample.seed,
+          .prompt = {sample.tokens.begin(), prompt_end},
+          .tokens = {prompt_end, sample.tokens.end()},
+          .log_probs = sample.log_probs,
+          .reward = static_cast<double>(sample.reward),
+          .advantage = sample.advantage,
+          .kept = sample.kept,
+          .finish = finish_name(sample.finish),
+          .text = sample.text,
+          .label = sample.label,
+          .prompt_text = sample.prompt_text,
+          .token_ends = {}};
+}
+
+}  // namespace
+
+StepRecord step_record(const RlStepResult& result, const RlEval* eval, std::string weights,
+                       std::string optimizer) {
+  StepRecord record{.step = result.step};
+  double tokens = 0;
+  for (const RlSample& sample : result.samples) {
+    record.rollouts.push_back(rollout_record(sample));
+    tokens += static_cast<double>(sample.log_probs.size());
+  }
+  record.metrics = {{metric::kReward, result.reward_mean},
+                    {metric::kLength, result.length_mean},
+                    {"cut_off", result.cut_off},
+                    {"groups_dropped", static_cast<double>(result.groups_dropped)},
+                    {"learning_rate", static_cast<double>(result.learning_rate)}};
+  std::string gradients;  // of all updates
+  for (const PolicyUpdateReport& update : result.updates) gradients += update.gradient_digest;
+  if (!result.updates.empty()) {
+    const PolicyUpdateReport& update = result.updates.front();
+    record.metrics.insert(record.metrics.end(),
+                          {{metric::kEntropy, update.entropy},
+                           {"loss", update.loss},
+                           {"kl_old", update.kl_old},
+                           {"ratio_max", update.ratio_max},
+                           {"differing_log_probs", static_cast<double>(update.differing_log_probs)},
+                           {"clipped", update.clipped},
+                           {"gradient_norm", update.gradient_norm}});
+  }
+  record.hashes = {.weights = std::move(weights),
+                   .optimizer = std::move(optimizer),
+                   .rollouts = {},
+                   .rewards = {},
+                   .gradients = sha256_hex(std::as_bytes(std::span(gradients)))};
+  if (eval != nullptr && eval->prompts > 0)
+    record.evals.push_back({.name = "held-out", .prompts = eval->prompts, .score = eval->reward_mean});
+  const double seconds = result.rollout_s + result.update_s;
+  record.timings = {{metric::kSeconds, seconds},
+                    {metric::kTokensPerS, tokens / std::max(seconds, 1e-9)},
+                    {"rollout_s", result.rollout_s},
+                    {"update_s", result.update_s}};
+  return record;
+}
+
+}  // namespace invar
