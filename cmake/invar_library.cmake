@@ -1,10 +1,10 @@
-# invar_library(<folder> [LINK targets...] [SUBDIRS dirs...] [EXECUTABLE name])
+# invar_library(<folder> [LINK targets...] [SUBDIRS dirs...] [EXECUTABLE name] [PRECOMPILE headers...])
 #
 # Makes the library invar_<folder> of src/<folder>/*.cc (and of the named sub-folders). What a file is follows from
 # its name: *_test.cc is a unit test, *_fuzz.cc a fuzzer, *_avx512.cc and *_avx512bf16.cc get that tier's flags.
 # Unit tests become the program <folder>_tests; only the target `tests` builds it, so that a plain build is short.
 function(invar_library folder)
-  cmake_parse_arguments(ARG "" "EXECUTABLE" "LINK;SUBDIRS" ${ARGN})
+  cmake_parse_arguments(ARG "" "EXECUTABLE" "LINK;SUBDIRS;PRECOMPILE" ${ARGN})
   set(sources "")
   set(tests "")
   set(fuzzers "")
@@ -26,6 +26,9 @@ function(invar_library folder)
   if(sources)
     add_library(${target} STATIC ${sources})
     set(scope PUBLIC)
+    if(ARG_PRECOMPILE)
+      target_precompile_headers(${target} PRIVATE ${ARG_PRECOMPILE})
+    endif()
   else()
     add_library(${target} INTERFACE)
     set(scope INTERFACE)
@@ -63,10 +66,13 @@ endfunction()
 # invar_tests(<name> SOURCES files... LINK targets...)
 #
 # Makes the program <name>_tests of GoogleTest files, each of its tests a test of ctest. INVAR_BINARY is the path of the
-# command line program, for the tests that run it.
+# command line program, for the tests that run it. Compiled with -O1 and precompiled headers: most of a test's build is
+# its compilation.
 function(invar_tests name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name}_tests EXCLUDE_FROM_ALL ${ARG_SOURCES})
+  target_compile_options(${name}_tests PRIVATE -O1)
+  target_precompile_headers(${name}_tests PRIVATE <gtest/gtest.h> <fmt/format.h> <nlohmann/json.hpp>)
   target_link_libraries(${name}_tests PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
   target_compile_definitions(${name}_tests PRIVATE INVAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                    INVAR_BINARY="${CMAKE_BINARY_DIR}/invar")
