@@ -71,7 +71,7 @@ endfunction()
 function(invar_tests name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name}_tests EXCLUDE_FROM_ALL ${ARG_SOURCES})
-  target_compile_options(${name}_tests PRIVATE -O1)
+  target_compile_options(${name}_tests PRIVATE -O1 -g0)
   target_precompile_headers(${name}_tests PRIVATE <gtest/gtest.h> <fmt/format.h> <nlohmann/json.hpp>)
   target_link_libraries(${name}_tests PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
   target_compile_definitions(${name}_tests PRIVATE INVAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
