@@ -25,6 +25,7 @@ bool spin(int spins, const Ready& ready) {
 
 ThreadPool::ThreadPool(int threads) {
   INVAR_CHECK(threads >= 1, "threads = {}", threads);
+  thrown_.resize(static_cast<std::size_t>(threads));
   spins_ = threads <= static_cast<int>(std::thread::hardware_concurrency()) ? kSpins : 0;
   try {
     for (int share = 1; share < threads; ++share) workers_.emplace_back([this, share] { work(share); });
@@ -57,12 +58,23 @@ void ThreadPool::run(int64_t items, Call call, const void* context) {
     const int left = unfinished_.load(std::memory_order_acquire);
     if (left != 0) unfinished_.wait(left);
   }
+  for (std::exception_ptr& thrown : thrown_) {
+    if (!thrown) continue;
+    const std::exception_ptr first = thrown;
+    thrown_.assign(thrown_.size(), nullptr);
+    std::rethrow_exception(first);
+  }
 }
 
-void ThreadPool::run_share(int share) const {
+void ThreadPool::run_share(int share) {
   const int64_t begin = share_begin(items_, threads(), share);
   const int64_t end = share_begin(items_, threads(), share + 1);
-  if (begin < end) call_(context_, begin, end, share);
+  if (begin >= end) return;
+  try {
+    call_(context_, begin, end, share);
+  } catch (...) {
+    thrown_[static_cast<std::size_t>(share)] = std::current_exception();
+  }
 }
 
 void ThreadPool::work(int share) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -23,6 +24,7 @@ class ThreadPool {
 
   // Calls body(begin, end, share) once for each non-empty share of [0, items), share < threads(), and returns when
   // all are done. Shares are contiguous, in order, and as equal as `items` allows. Not reentrant; one caller at a time.
+  // What a share throws (no memory) is thrown here once all have ended, the first share's of several.
   template <class Body>
   void parallel_for(int64_t items, const Body& body) {
     if (items <= 0) return;
@@ -42,10 +44,11 @@ class ThreadPool {
   using Call = void (*)(const void* context, int64_t begin, int64_t end, int share);
   void run(int64_t items, Call call, const void* context);
   void work(int share);
-  void run_share(int share) const;
+  void run_share(int share);
   void stop();  // ends and joins the workers
 
   int spins_;  // before a waiter sleeps
+  std::vector<std::exception_ptr> thrown_;  // by each share of this run
   std::vector<std::thread> workers_;
   Call call_ = nullptr;
   const void* context_ = nullptr;

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace invar {
@@ -33,6 +37,29 @@ TEST(ThreadPool, ManyShortRunsInARowLoseNoWork) {
     total += sums[0] + sums[16] + sums[32];
   }
   EXPECT_EQ(total, 20000 * 9);
+}
+
+TEST(ThreadPool, WhatAShareThrowsReachesTheCallerOnceAllSharesHaveEnded) {
+  for (int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (int thrower = 0; thrower < threads; ++thrower) {
+      std::vector<int> ended(static_cast<std::size_t>(threads));
+      std::string found;
+      try {
+        pool.parallel_for(threads, [&](int64_t begin, int64_t, int share) {
+          ended[static_cast<std::size_t>(begin)] = 1;
+          if (share >= thrower) throw std::runtime_error(std::to_string(share));
+        });
+      } catch (const std::runtime_error& thrown) {
+        found = thrown.what();
+      }
+      EXPECT_EQ(found, std::to_string(thrower));
+      EXPECT_EQ(std::count(ended.begin(), ended.end(), 1), threads);
+      std::atomic<int64_t> again = 0;  // and the pool goes on
+      pool.parallel_for(100, [&](int64_t begin, int64_t end, int) { again += end - begin; });
+      EXPECT_EQ(again, 100);
+    }
+  }
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <exception>
 #include <numeric>
 #include <vector>
 
@@ -12,8 +11,7 @@
 namespace invar {
 
 // Calls body(i) once for every weight. The largest go first, each to the thread with the least to do: in name order the
-// embedding and its neighbours would all be one thread's. Which thread has a weight changes no bit. What body throws
-// (no memory) comes out here, on the caller's thread.
+// embedding and its neighbours would all be one thread's. Which thread has a weight changes no bit.
 template <class Body>
 void for_weights(const std::vector<WeightSpec>& specs, ThreadPool& pool, const Body& body) {
   std::vector<std::size_t> order(specs.size());
@@ -28,18 +26,10 @@ void for_weights(const std::vector<WeightSpec>& specs, ThreadPool& pool, const B
     shares[share].push_back(i);
     load[share] += specs[i].elements();
   }
-  std::vector<std::exception_ptr> thrown(threads);
   pool.parallel_for(static_cast<int64_t>(threads), [&](int64_t begin, int64_t end, int) {
-    for (auto share = static_cast<std::size_t>(begin); share < static_cast<std::size_t>(end); ++share) {
-      try {
-        for (const std::size_t i : shares[share]) body(i);
-      } catch (...) {
-        thrown[share] = std::current_exception();
-      }
-    }
+    for (int64_t share = begin; share < end; ++share)
+      for (const std::size_t i : shares[static_cast<std::size_t>(share)]) body(i);
   });
-  for (const std::exception_ptr& exception : thrown)
-    if (exception) std::rethrow_exception(exception);
 }
 
 }  // namespace invar
