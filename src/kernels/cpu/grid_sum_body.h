@@ -14,6 +14,15 @@ INVAR_SIMD Mask16 outside_grid(F32x16 x) {
   return (as_int(x) & I32x16(0x7fffffffu)) > I32x16(num::as_int(kGridLimit) - 1);
 }
 
+// x for add_to_grid() as to_grid() takes it: a lane outside the grid sets `overflow` and counts as 0.
+INVAR_SIMD F32x16 grid_part(F32x16 x, bool& overflow) {
+  const Mask16 outside = outside_grid(x);
+  if (!any(outside)) [[likely]]
+    return x;
+  overflow = true;
+  return select(outside, F32x16(0.0f), x);
+}
+
 #ifdef __AVX512F__
 
 INVAR_SIMD U64x16 load_i64(const int64_t* p) { return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 8)}; }

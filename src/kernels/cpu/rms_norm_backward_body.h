@@ -1,7 +1,7 @@
 // The text of rms_norm_backward for both SIMD tiers; include a simd_*.h first.
 #pragma once
 
-#include "kernels/cpu/grid_lanes.h"
+#include "kernels/cpu/grid_sum_body.h"
 #include "kernels/cpu/reduction_lanes.h"
 #include "kernels/cpu/rms_norm_backward.h"
 
@@ -28,23 +28,24 @@ INVAR_SIMD NormSums norm_sums(const RmsNormBackwardArgs& args, const float* d_ou
 
 // Adds the tile to the sum, and clears it.
 INVAR_SIMD void merge_tile(NormGainSum& gain, int64_t dim) {
-  GridFlags flags;
   int64_t c = 0;
   for (; c + 16 <= dim; c += 16) {
-    grid_merge_lanes(gain.sum + c, load_grid(gain.tile + c), flags);
-    store_grid(gain.tile + c, U64x16(uint64_t{0}));
+    const U64x16 merged = load_i64(gain.sum + c) + load_i64(gain.tile + c);
+    store_i64(gain.sum + c, merged);
+    gain.overflow |= grid_overflow(merged);
+    store_i64(gain.tile + c, U64x16(uint64_t{0}));
   }
-  gain.overflow |= flags.any;
   for (; c < dim; ++c) {
     grid_merge(gain.sum[c], gain.tile[c], gain.overflow);
     gain.tile[c] = 0;
   }
 }
 
-INVAR_SIMD void add_to_tile(int64_t* tile, U64x16 units, int64_t n) {
-  if (n >= 16) return store_grid(tile, load_grid(tile) + units);
+INVAR_SIMD void add_to_tile(int64_t* tile, F32x16 x, int64_t n, bool& overflow) {
+  x = grid_part(x, overflow);
+  if (n >= 16) return store_i64(tile, add_to_grid(load_i64(tile), x));
   int64_t lanes[16];
-  store_grid(lanes, units);
+  store_i64(lanes, add_to_grid(U64x16(uint64_t{0}), x));
   for (int64_t i = 0; i < n; ++i) tile[i] += lanes[i];
 }
 
@@ -55,11 +56,10 @@ INVAR_SIMD void norm_gradients(const RmsNormBackwardArgs& args, int64_t r, int64
   const int64_t at = r * args.dx_stride + g * dim;
   const NormSums sums = norm_sums(args, d_out, h);
   const F32x16 rstd = sums.rstd, mean = sums.mean;
-  GridFlags flags;
   for (int64_t i = 0; i < dim; i += 16) {
     const F32x16 d = load_part(d_out, i, dim);
     const F32x16 n = load_part(h, i, dim) * rstd;
-    if (gain.tile != nullptr) add_to_tile(gain.tile + i, grid_lanes(d * n, flags), dim - i);
+    if (gain.tile != nullptr) add_to_tile(gain.tile + i, d * n, dim - i, gain.overflow);
     const F32x16 dx = rstd * fma(-n, mean, d * load_part(args.weight, i, dim));
     if (args.dx_bf16 != nullptr) {
       store_part(args.dx_bf16 + at, i, dim, dx);
@@ -68,7 +68,6 @@ INVAR_SIMD void norm_gradients(const RmsNormBackwardArgs& args, int64_t r, int64
       store_part(out, i, dim, args.accumulate ? load_part(out, i, dim) + dx : dx);
     }
   }
-  gain.overflow |= flags.any;
 }
 
 [[gnu::flatten]] void rms_norm_backward_rows(const RmsNormBackwardArgs& args, RowRange rows,
