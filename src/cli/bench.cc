@@ -15,16 +15,11 @@
 namespace invar {
 namespace {
 
-constexpr const char* kSections[] = {"ceilings",  "linear",  "linear-grad", "adamw", "attention",
+constexpr const char* kSections[] = {"ceilings",  "linear",  "linear-grad", "adamw",     "attention",
                                      "scheduler", "prefill", "decode",      "throughput"};
 
 constexpr int kRounds = 15;
 constexpr double kLongestLine = 10;  // seconds that a line may take beyond what was asked for
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 double seconds_of(const std::function<void()>& body) {
   const double begin_s = monotonic_seconds();
@@ -101,6 +96,11 @@ void print_text(const BenchLine& line, const Measured& m) {
 
 }  // namespace
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 Ceilings::Ceilings(ThreadPool& pool, Tier tier) : pool_(pool), tier_(tier), data_(kReadBytes) {
   // The specification's tier has no ceiling of its own. vdpbf16ps is slower than two FMAs on some CPUs, and a kernel
   // may use either.
@@ -154,8 +154,7 @@ int run_bench(const BenchCommand& command) {
   };
   for (const std::string& what : command.what) {
     if (std::find(std::begin(kSections), std::end(kSections), what) == std::end(kSections))
-      return fail(fmt::format(
-          "bench: expected one of {}, found \"{}\"", fmt::join(kSections, ", "), what));
+      return fail(fmt::format("bench: expected one of {}, found \"{}\"", fmt::join(kSections, ", "), what));
   }
   if (!(command.seconds > 0 && command.seconds <= 600))
     return fail(fmt::format("--seconds: expected more than 0 and at most 600, found {}", command.seconds));

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "cli/commands.h"
 #include "kernels/queue.h"
@@ -52,6 +53,8 @@ void bench_line(const BenchContext& context, const BenchLine& line, const std::f
 // The same for a body that times itself: it returns seconds.
 void bench_timed_line(const BenchContext& context, const BenchLine& line,
                       const std::function<double()>& body);
+
+double median(std::vector<double> values);
 
 void bench_linear(const BenchContext& context);
 void bench_linear_grad(const BenchContext& context);

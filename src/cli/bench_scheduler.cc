@@ -41,7 +41,8 @@ class NoModel : public Executor {
                  .rows_max = kPrefillRows + kRunning,
                  .logits_max = 64};
   Weights weights_;
-  std::vector<float> logits_ = std::vector<float>(static_cast<std::size_t>(limits_.logits_max * limits_.vocab));
+  std::vector<float> logits_ =
+      std::vector<float>(static_cast<std::size_t>(limits_.logits_max * limits_.vocab));
 };
 
 std::vector<Request> requests(int64_t vocab, std::mt19937_64& random) {
@@ -81,15 +82,15 @@ Result<double> model_step_seconds(const BenchContext& context) {
 
 int bench_scheduler(const BenchContext& context) {
   NoModel no_model;
-  auto engine = Engine::create(no_model, context.queue, {.prefill_rows = kPrefillRows, .max_running = kRunning});
+  auto engine =
+      Engine::create(no_model, context.queue, {.prefill_rows = kPrefillRows, .max_running = kRunning});
   INVAR_CHECK(engine.ok(), "{}", engine.message());
   std::mt19937_64 random(1);
   std::vector<double> seconds;
   const double end_s = monotonic_seconds() + context.command.seconds;
   while (seconds.size() < 3 || monotonic_seconds() < end_s)
     seconds.push_back(step_seconds(**engine, requests(no_model.limits().vocab, random)));
-  std::sort(seconds.begin(), seconds.end());
-  const double own_s = seconds[seconds.size() / 2];
+  const double own_s = median(seconds);
   double model_s = 0;
   if (!context.command.model.path.empty()) {
     auto measured = model_step_seconds(context);
@@ -99,7 +100,8 @@ int bench_scheduler(const BenchContext& context) {
   const std::string shape = fmt::format("{} x {} in, {} out", kRunning, kPrompt, kOutput);
   if (context.command.json) {
     nlohmann::ordered_json json = {{"what", "scheduler"}, {"shape", shape}, {"median_us", own_s * 1e6}};
-    if (model_s > 0) json.update({{"model_step_us", model_s * 1e6}, {"percent_of_step", own_s / model_s * 100}});
+    if (model_s > 0)
+      json.update({{"model_step_us", model_s * 1e6}, {"percent_of_step", own_s / model_s * 100}});
     fmt::print("{}\n", json.dump());
   } else {
     fmt::print("{:<18} {:<26} {:>11.1f} us a step without a model", "scheduler", shape, own_s * 1e6);

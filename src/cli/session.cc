@@ -9,7 +9,6 @@
 #include "model/coverage.h"
 #include "model/fingerprint.h"
 #include "model/registry.h"
-#include "model/weight_digest.h"
 #include "text/chat_encoder.h"
 
 namespace invar {
@@ -90,13 +89,14 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
   INVAR_RETURN_IF_ERROR(check_coverage(weights.config(), profile, tier, options.page_size, threads));
   auto pool = std::make_unique<ThreadPool>(threads);
   INVAR_TRY(DecoderModel model, load_decoder(weights, pool.get()));
-  const std::string digest = WeightDigest::of(model, *pool).combined();
-  INVAR_TRY(std::string fingerprint, model_fingerprint(model.config, profile, digest));
+  WeightDigest digest = WeightDigest::of(model, *pool);
+  INVAR_TRY(std::string fingerprint, model_fingerprint(model.config, profile, digest.combined()));
 
   auto session = std::make_unique<Session>(Session{.weights = std::move(weights),
                                                    .tokenizer = std::move(tokenizer),
                                                    .chat_template = std::move(chat_template),
-                                                   .model = std::move(model)});
+                                                   .model = std::move(model),
+                                                   .digest = std::move(digest)});
   session->pool = std::move(pool);
   session->queue = std::make_unique<Queue>(*session->pool, profile, tier);
   INVAR_TRY(session->executor, ModelExecutor::create(session->model, *session->queue,

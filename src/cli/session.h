@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "engine/engine.h"
 #include "engine/model_executor.h"
+#include "model/weight_digest.h"
 #include "model/weights.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -19,6 +20,7 @@ struct Session {
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat_template;
   DecoderModel model;
+  WeightDigest digest;  // of the model as it was loaded
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Queue> queue;
   std::unique_ptr<ModelExecutor> executor;

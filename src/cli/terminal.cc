@@ -63,6 +63,23 @@ void note(std::string_view message) {
   std::fprintf(stderr, format, static_cast<int>(message.size()), message.data());
 }
 
+std::string minutes_text(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+void StatusLine::show(std::string_view text) {
+  if (!stderr_is_terminal()) return;
+  fmt::print(stderr, "\r\033[K{}", text);
+  std::fflush(stderr);
+  shown_ = true;
+}
+
+void StatusLine::clear() {
+  if (shown_) fmt::print(stderr, "\r\033[K");
+  shown_ = false;
+}
+
 Interrupt::Interrupt() {
   interrupted = 0;
   previous_handler = std::signal(SIGINT, on_interrupt);

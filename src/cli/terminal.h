@@ -19,6 +19,19 @@ void note(std::string_view message);
 // What is still in the buffer of standard output; the exit code, or fail() when some of the output was lost.
 int finish_output(int exit_code);
 
+// "4:07" of seconds.
+std::string minutes_text(double seconds);
+
+// One line on standard error that is written over; nothing where that is no terminal.
+class StatusLine {
+ public:
+  void show(std::string_view text);
+  void clear();
+
+ private:
+  bool shown_ = false;
+};
+
 bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();

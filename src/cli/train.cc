@@ -10,18 +10,12 @@
 #include "cli/session.h"
 #include "cli/terminal.h"
 #include "io/quote.h"
-#include "model/weight_digest.h"
 #include "numerics/version.h"
 #include "rl/ledger.h"
 #include "rl/step_record.h"
 
 namespace invar {
 namespace {
-
-std::string minutes(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
-  return fmt::format("{}:{:02}", whole / 60, whole % 60);
-}
 
 // For people: nothing depends on it.
 std::string utc_text(double seconds) {
@@ -39,7 +33,7 @@ class Train {
 
   int run() {
     const Status status = steps();
-    clear_progress();
+    status_line_.clear();
     if (Interrupt::raised()) {
       note(fmt::format("interrupted after {} of {} steps", done_, config_.run.steps));
       return 130;
@@ -59,11 +53,9 @@ class Train {
                          .batch_max = config_.rollout.max_running,
                          .kv_mib = config_.rollout.kv_mib};
     INVAR_TRY(const std::unique_ptr<Session> session, open_session(options));
-    WeightUpdater updater(session->model, WeightDigest::of(session->model, *session->pool), *session->queue,
-                          *session->executor, *session->engine);
+    WeightUpdater updater(session->model, session->digest, *session->queue, *session->executor,
+                          *session->engine);
     PolicyTrainer trainer(session->model, *session->queue, config_.train.micro_batch_rows);
-    if (!config_.run.folder.empty())
-      INVAR_RETURN_IF_ERROR(open_ledger(session->executor->weights().fingerprint));
     INVAR_TRY(const std::unique_ptr<RlStep> rl,
               RlStep::create(config_,
                              {.engine = *session->engine,
@@ -71,38 +63,48 @@ class Train {
                               .trainer = trainer,
                               .tokenizer = session->tokenizer,
                               .chat_template = session->chat_template ? &*session->chat_template : nullptr}));
+    const RlStep::Hooks hooks{
+        .interrupted = [] { return Interrupt::raised(); },
+        .progress =
+            [this](const std::string& what, double part) {
+              status_line_.show(fmt::format("step {}: {} {:.0f} %", done_ + 1, what, 100 * part));
+            },
+        .seconds = [] { return monotonic_seconds(); }};
+    const auto optimizer = [&] { return trainer.optimizer().digest(*session->pool); };
+    if (!config_.run.folder.empty())
+      INVAR_RETURN_IF_ERROR(open_ledger(session->executor->weights().fingerprint));
     if (!command_.json)
       fmt::print("{:>6} {:>7} {:>7} {:>8} {:>8} {:>7} {:>9} {:>8} {:>9} {:>7}\n", "step", "reward", "eval",
                  "loss", "entropy", "length", "grad norm", "clipped", "tokens/s", "left");
-    const RlStep::Hooks hooks{
-        .interrupted = [] { return Interrupt::raised(); },
-        .progress = [this](const std::string& what, double part) { progress(what, part); },
-        .seconds = [] { return monotonic_seconds(); }};
     begin_s_ = monotonic_seconds();
+    RlEval eval;  // by the weights that the next step begins with
+    if (evaluates(0)) {
+      INVAR_TRY(eval, rl->evaluate(hooks));
+    }
+    if (ledger_) INVAR_RETURN_IF_ERROR(append(start_record(eval, updater.digest().combined(), optimizer())));
     for (int64_t step = 0; step < config_.run.steps; ++step) {
-      RlEval eval;
-      if (evaluates(step)) {
-        INVAR_TRY(eval, rl->evaluate(hooks));
-      }
       INVAR_TRY(const RlStepResult result, rl->run(step, hooks));
       ++done_;
       const std::string weights = updater.digest().combined();
-      if (ledger_) {
-        INVAR_TRY(
-            const std::string chain,
-            ledger_->append(step_record(result, &eval, weights, trainer.optimizer().digest(*session->pool))));
-      }
       print(result, eval, weights);
+      eval = {};
+      if (evaluates(done_)) {
+        INVAR_TRY(eval, rl->evaluate(hooks));
+      }
+      if (ledger_) INVAR_RETURN_IF_ERROR(append(step_record(result, eval, weights, optimizer())));
     }
-    if (config_.run.eval_every == 0) return Ok{};
-    INVAR_TRY(const RlEval last, rl->evaluate(hooks));
-    clear_progress();
-    if (last.prompts > 0 && command_.json)
-      fmt::print("{}\n", nlohmann::ordered_json{{"step", done_}, {"eval_reward", last.reward_mean}}.dump());
-    if (last.prompts > 0 && !command_.json)
-      fmt::print("after {} steps: reward {:.3f} on {} held-out prompts\n", done_, last.reward_mean,
-                 last.prompts);
+    status_line_.clear();
+    if (eval.prompts > 0 && command_.json)
+      fmt::print("{}\n", nlohmann::ordered_json{{"step", done_}, {"eval_reward", eval.reward_mean}}.dump());
+    if (eval.prompts > 0 && !command_.json)
+      fmt::print("after {} steps: reward {:.3f} on {} held-out prompts\n", done_, eval.reward_mean,
+                 eval.prompts);
     return Ok{};
+  }
+
+  Status append(const StepRecord& record) {
+    auto chain = ledger_->append(record);
+    return chain.ok() ? Status(Ok{}) : Status(std::move(chain).take_error());
   }
 
   Status open_ledger(const std::string& fingerprint) {
@@ -115,7 +117,7 @@ class Train {
       return error(
           "run.folder: {} has a run of {} steps already, and runs cannot be resumed yet; choose another "
           "folder",
-          quote(config_.run.folder), steps.size());
+          quote(config_.run.folder), steps.back().step);
     ledger_.emplace(std::move(ledger));
     return ledger_->begin({.config = train_config_text(config_),
                            .model_path = config_.model.path,
@@ -126,23 +128,13 @@ class Train {
                            .created_at = utc_text(wall_seconds())});
   }
 
-  bool evaluates(int64_t step) const {
-    return config_.run.eval_every > 0 && step % config_.run.eval_every == 0;
-  }
-
-  void progress(const std::string& what, double part) {
-    if (!stderr_is_terminal()) return;
-    fmt::print(stderr, "\r\033[Kstep {}: {} {:.0f} %", done_ + 1, what, 100 * part);
-    std::fflush(stderr);
-    shown_ = true;
-  }
-  void clear_progress() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-    shown_ = false;
+  // Whether the weights after so many steps are.
+  bool evaluates(int64_t steps) const {
+    return config_.run.eval_every > 0 && (steps % config_.run.eval_every == 0 || steps == config_.run.steps);
   }
 
   void print(const RlStepResult& result, const RlEval& eval, const std::string& weights) {
-    clear_progress();
+    status_line_.clear();
     const double elapsed = monotonic_seconds() - begin_s_;
     const double left = elapsed / static_cast<double>(done_) * static_cast<double>(config_.run.steps - done_);
     double drawn = 0;
@@ -173,7 +165,7 @@ class Train {
       fmt::print("{:>6} {:>7.3f} {:>7} {:>8.4f} {:>8.3f} {:>7.1f} {:>9.3f} {:>7.1f}% {:>9.0f} {:>7}\n",
                  result.step + 1, result.reward_mean,
                  eval.prompts > 0 ? fmt::format("{:.3f}", eval.reward_mean) : "", update.loss, update.entropy,
-                 result.length_mean, update.gradient_norm, 100 * update.clipped, rate, minutes(left));
+                 result.length_mean, update.gradient_norm, 100 * update.clipped, rate, minutes_text(left));
     }
     std::fflush(stdout);
   }
@@ -184,7 +176,7 @@ class Train {
   std::optional<Ledger> ledger_;
   int64_t done_ = 0;
   double begin_s_ = 0;
-  bool shown_ = false;
+  StatusLine status_line_;
 };
 
 }  // namespace

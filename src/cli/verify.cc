@@ -30,16 +30,10 @@ Pace pace_of(int64_t parameters, Profile profile) {
   return profile == Profile::kTc16 || parameters >= kLargeParameters ? Pace::kSlow : Pace::kMedium;
 }
 
-std::string minutes(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
-  return fmt::format("{}:{:02}", whole / 60, whole % 60);
-}
-
-// One line on standard error that is written over; nothing where that is no terminal.
+// How far the proof of a target is, and how long the rest of it takes.
 class ProgressLine {
  public:
   void show(const std::string& target, const Progress& progress) {
-    if (!stderr_is_terminal()) return;
     const double now_s = monotonic_seconds();
     if (target != target_) {
       target_ = target;
@@ -47,22 +41,17 @@ class ProgressLine {
     }
     std::string left;
     if (progress.done > 0.02)
-      left =
-          fmt::format(", about {} left", minutes((now_s - begin_s_) * (1 - progress.done) / progress.done));
-    fmt::print(stderr, "\r\033[K{} {:.0f} %: {}, run {} of {}{}", target, 100 * progress.done, progress.row,
-               progress.run, progress.runs, left);
-    std::fflush(stderr);
-    shown_ = true;
+      left = fmt::format(", about {} left",
+                         minutes_text((now_s - begin_s_) * (1 - progress.done) / progress.done));
+    line_.show(fmt::format("{} {:.0f} %: {}, run {} of {}{}", target, 100 * progress.done, progress.row,
+                           progress.run, progress.runs, left));
   }
-  void clear() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-    shown_ = false;
-  }
+  void clear() { line_.clear(); }
 
  private:
+  StatusLine line_;
   std::string target_;
   double begin_s_ = 0;
-  bool shown_ = false;
 };
 
 // The texts of a plan are ASCII and short: no tokenizer refuses them.
@@ -242,10 +231,10 @@ class Verify {
     }
     if (failed_axes_.empty()) {
       fmt::print("\nPASS: {} outputs of {} runs had the bits that their requests have alone; {}, seed {}\n",
-                 outputs_, runs_, minutes(seconds), command_.seed);
+                 outputs_, runs_, minutes_text(seconds), command_.seed);
     } else {
       fmt::print("\nFAIL: axis: {}; {}, --seed {} runs the same again\n", fmt::join(failed_axes_, ", "),
-                 minutes(seconds), command_.seed);
+                 minutes_text(seconds), command_.seed);
     }
   }
 

@@ -35,11 +35,31 @@ RolloutRecord rollout_record(const RlSample& sample) {
           .token_ends = {}};
 }
 
+// What every row has, the first one too.
+StepRecord record_of(const RlStepResult& result, const RlEval& eval, std::string weights,
+                     std::string optimizer) {
+  std::string gradients;  // of all updates
+  for (const PolicyUpdateReport& update : result.updates) gradients += update.gradient_digest;
+  StepRecord record{.step = result.step + 1};
+  record.hashes = {.weights = std::move(weights),
+                   .optimizer = std::move(optimizer),
+                   .rollouts = {},
+                   .rewards = {},
+                   .gradients = sha256_hex(std::as_bytes(std::span(gradients)))};
+  if (eval.prompts > 0)
+    record.evals.push_back({.name = "held-out", .prompts = eval.prompts, .score = eval.reward_mean});
+  return record;
+}
+
 }  // namespace
 
-StepRecord step_record(const RlStepResult& result, const RlEval* eval, std::string weights,
+StepRecord start_record(const RlEval& eval, std::string weights, std::string optimizer) {
+  return record_of({.step = -1}, eval, std::move(weights), std::move(optimizer));
+}
+
+StepRecord step_record(const RlStepResult& result, const RlEval& eval, std::string weights,
                        std::string optimizer) {
-  StepRecord record{.step = result.step};
+  StepRecord record = record_of(result, eval, std::move(weights), std::move(optimizer));
   double tokens = 0;
   for (const RlSample& sample : result.samples) {
     record.rollouts.push_back(rollout_record(sample));
@@ -50,8 +70,6 @@ StepRecord step_record(const RlStepResult& result, const RlEval* eval, std::stri
                     {"cut_off", result.cut_off},
                     {"groups_dropped", static_cast<double>(result.groups_dropped)},
                     {"learning_rate", static_cast<double>(result.learning_rate)}};
-  std::string gradients;  // of all updates
-  for (const PolicyUpdateReport& update : result.updates) gradients += update.gradient_digest;
   if (!result.updates.empty()) {
     const PolicyUpdateReport& update = result.updates.front();
     record.metrics.insert(record.metrics.end(),
@@ -63,13 +81,6 @@ StepRecord step_record(const RlStepResult& result, const RlEval* eval, std::stri
                            {"clipped", update.clipped},
                            {"gradient_norm", update.gradient_norm}});
   }
-  record.hashes = {.weights = std::move(weights),
-                   .optimizer = std::move(optimizer),
-                   .rollouts = {},
-                   .rewards = {},
-                   .gradients = sha256_hex(std::as_bytes(std::span(gradients)))};
-  if (eval != nullptr && eval->prompts > 0)
-    record.evals.push_back({.name = "held-out", .prompts = eval->prompts, .score = eval->reward_mean});
   const double seconds = result.rollout_s + result.update_s;
   record.timings = {{metric::kSeconds, seconds},
                     {metric::kTokensPerS, tokens / std::max(seconds, 1e-9)},

@@ -6,7 +6,10 @@
 
 namespace invar {
 
-// eval: null where the step had none. weights, optimizer: SHA-256 after the step, 64 hex digits.
-StepRecord step_record(const RlStepResult& result, const RlEval* eval, std::string weights, std::string optimizer);
+// The ledger's step 0 is the model before training; step n holds the rollouts of the nth step and what it led to: the
+// score and the SHA-256 of weights and optimizer after it (64 hex digits). An eval of no prompts is none.
+StepRecord start_record(const RlEval& eval, std::string weights, std::string optimizer);
+StepRecord step_record(const RlStepResult& result, const RlEval& eval, std::string weights,
+                       std::string optimizer);
 
 }  // namespace invar

@@ -115,10 +115,15 @@ class Train(Case):
         self.assertIn(b"identical", same.stdout)
         other = self.invar("diff", runs["a"], runs["c"])
         self.assertEqual(other.returncode, 1, other.stdout + other.stderr)
-        self.assertIn(b"step 0", other.stdout)
+        self.assertIn(b"step 1", other.stdout)
         self.assertIn(b"weights", other.stdout)
         shown = self.invar("show", runs["a"], "--json")
         self.assertEqual(shown.returncode, 0, shown.stderr)
+        # A score stands with the step whose weights it is of: before training, after the second step, at the end.
+        evals = json.loads(shown.stdout)["evals"]
+        self.assertEqual([e["step"] for e in evals], [0, 2, 3])
+        printed = [line["eval_reward"] for line in self.train() if "eval_reward" in line]
+        self.assertEqual([e["score"] for e in evals], printed)
         page = self.path("page.html")
         report = self.invar("report", runs["a"], runs["b"], "-o", page)
         self.assertEqual(report.returncode, 0, report.stderr)
