@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <span>
 
+#include "io/quote.h"
 #include "rl/ledger_hashes.h"
 #include "rl/ledger_schema.h"
 
@@ -97,7 +98,7 @@ Status Ledger::prepare_file() {
     INVAR_TRY(const bool row, check.step());
     if (!row || check.bytes(0) != "ok")
       return error("{}: the file is damaged ({}): restore it from a copy, or use another run folder", path(),
-                   row ? check.text(0) : "no answer");
+                   row ? quote(check.text(0)) : "no answer");
   }
   INVAR_RETURN_IF_ERROR(database_.execute("PRAGMA journal_mode = WAL", "cannot write the ledger"));
   INVAR_RETURN_IF_ERROR(database_.execute("PRAGMA synchronous = FULL", "cannot write the ledger"));
@@ -134,10 +135,9 @@ Status Ledger::check_chain() const {
     const std::string expected = chain_hash(previous, step.step, step.hashes);
     if (step.chain != expected)
       return error(
-          "{}: step {}: its hashes give the chain hash {:.16}..., found {:.16}...; the file was changed "
-          "after "
-          "it was written",
-          path(), step.step, expected, step.chain);
+          "{}: step {}: its hashes give the chain hash {:.16}..., found {}; the file was changed after it was "
+          "written",
+          path(), step.step, expected, quote(std::string_view(step.chain).substr(0, 16)));
     previous = step.chain;
   }
   return Ok{};
