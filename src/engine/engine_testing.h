@@ -11,7 +11,7 @@
 
 #include "engine/engine.h"
 #include "engine/model_executor.h"
-#include "model/registry.h"
+#include "model/golden_testing.h"
 
 namespace invar {
 
@@ -19,13 +19,7 @@ inline constexpr int64_t kVocab = 199;
 inline constexpr int64_t kContext = 2048;
 
 inline const DecoderModel& tiny_model() {
-  static const DecoderModel model = [] {
-    auto source = WeightSource::open(INVAR_SOURCE_DIR "/tests/goldens/models/llama");
-    INVAR_CHECK(source.ok(), "{}", source.message());
-    auto loaded = load_decoder(*source);
-    INVAR_CHECK(loaded.ok(), "{}", loaded.message());
-    return std::move(*loaded);
-  }();
+  static const DecoderModel model = load_model(golden_folder("llama"));
   return model;
 }
 

@@ -9,14 +9,6 @@
 namespace invar {
 namespace {
 
-DecoderModel load_tiny() {
-  auto source = WeightSource::open(INVAR_SOURCE_DIR "/tests/goldens/models/llama");
-  INVAR_CHECK(source.ok(), "{}", source.message());
-  auto model = load_decoder(*source);
-  INVAR_CHECK(model.ok(), "{}", model.message());
-  return std::move(*model);
-}
-
 constexpr const char* kChanged[] = {"model.layers.0.self_attn.k_proj.weight", "model.norm.weight"};
 
 // Every value of two weights, upside down.
@@ -37,7 +29,7 @@ struct Changes {
 };
 
 struct Live {
-  Live() : model(load_tiny()), digest(WeightDigest::of(model, pool)) {
+  Live() : model(load_model(golden_folder("llama"))), digest(WeightDigest::of(model, pool)) {
     auto fingerprint = model_fingerprint(model.config, queue.profile(), digest.combined());
     INVAR_CHECK(fingerprint.ok(), "{}", fingerprint.message());
     auto made = ModelExecutor::create(model, queue, {.page_size = 16, .kv_bytes = 64 << 20}, *fingerprint);

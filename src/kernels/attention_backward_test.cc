@@ -25,12 +25,6 @@ constexpr Profile kProfiles[] = {Profile::kFma32, Profile::kTc16};
 constexpr bf16 kNan{0x7fc1}, kInf{0x7f80};
 constexpr float kScale = 0.125f;
 
-ThreadPool& pool(int threads) {
-  static std::unique_ptr<ThreadPool> pools[8];
-  if (!pools[threads]) pools[threads] = std::make_unique<ThreadPool>(threads);
-  return *pools[threads];
-}
-
 enum class Values { kNormal, kLargeScores, kEqualScores, kTiny };
 
 // Some whole sequences, each with rows of its own memory: qkv [L, (H + 2 G) D], d_out [L, H D].
@@ -197,7 +191,7 @@ class Packed {
 
 std::vector<Gradients> run(const Shape& shape, const std::vector<Sequence>& sequences, Profile profile,
                            Tier tier, int threads, int64_t gap = 0) {
-  Queue queue(pool(threads), profile, tier);
+  Queue queue(shared_pool(threads), profile, tier);
   return Packed(shape, sequences, gap).run(queue);
 }
 
@@ -283,7 +277,7 @@ TEST(AttentionBackward, TheDotProductInstructionAndFmasGiveTheSameBits) {
     std::vector<Sequence> sequences;
     for (Values values : {Values::kNormal, Values::kLargeScores, Values::kEqualScores, Values::kTiny})
       sequences.push_back(make_sequence(shape, 210, values, 41));
-    Queue queue(pool(2), Profile::kFma32, Tier::kAvx512Bf16);
+    Queue queue(shared_pool(2), Profile::kFma32, Tier::kAvx512Bf16);
     Packed packed(shape, sequences, 0);
     const auto by = [&](cpu::AttentionBackwardKernels kernels) {
       return packed.run_by(queue, [&](const AttentionBackwardArgs& args) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/cpu/attention_tile.h"
+#include "kernels/tiers_test.h"
 #include "tensor/buffer.h"
 
 namespace invar {
@@ -23,12 +24,6 @@ constexpr Shape kShapes[] = {{1, 1, 16}, {9, 3, 64}, {4, 1, 128}, {8, 2, 80}};
 constexpr Profile kProfiles[] = {Profile::kFma32, Profile::kTc16};
 constexpr bf16 kNan{0x7fc1}, kInf{0x7f80};
 constexpr float kScale = 0.125f;
-
-ThreadPool& pool(int threads) {
-  static std::unique_ptr<ThreadPool> pools[8];
-  if (!pools[threads]) pools[threads] = std::make_unique<ThreadPool>(threads);
-  return *pools[threads];
-}
 
 enum class Values { kNormal, kLargeScores, kEqualScores, kTiny };
 
@@ -187,7 +182,7 @@ struct Setting {
 
 // All sequences side by side, each in chunks of its own turn.
 Outputs run(const Shape& shape, const std::vector<Sequence>& sequences, const Setting& setting) {
-  Queue queue(pool(setting.threads), setting.profile, setting.tier);
+  Queue queue(shared_pool(setting.threads), setting.profile, setting.tier);
   Cache cache(shape, setting.page_size, sequences, 7);
   Outputs outs = empty_outputs(shape, sequences);
   std::vector<int64_t> done(sequences.size());
@@ -223,8 +218,8 @@ void expect_rows(const Shape& shape, const std::vector<bf16>& expected, const st
 void expect_reference(const Shape& shape, const std::vector<Sequence>& sequences, Profile profile,
                       std::initializer_list<int64_t> positions, const Outputs& found,
                       const std::string& what) {
-  Queue queue(pool(1), profile, Tier::kRef);
-  Queue writer(pool(1), profile, Tier::kAvx2);
+  Queue queue(shared_pool(1), profile, Tier::kRef);
+  Queue writer(shared_pool(1), profile, Tier::kAvx2);
   Cache cache(shape, 32, sequences, 3);
   Outputs expected = empty_outputs(shape, sequences);
   std::vector<Cache::Part> all;
@@ -313,16 +308,16 @@ TEST(Attention, ALongSequenceIsFoldedInTheSameOrderByAnyNumberOfThreads) {
   const Shape shape{2, 1, 16};
   const std::vector<Sequence> sequences = {make_sequence(shape, 5001, Values::kNormal, 41)};
   for (Profile profile : kProfiles) {
-    Queue queue(pool(1), profile, Tier::kRef);
+    Queue queue(shared_pool(1), profile, Tier::kRef);
     Cache cache(shape, 128, sequences, 5);
     Outputs expected = empty_outputs(shape, sequences);
-    Queue writer(pool(2), profile, Tier::kAvx2);
+    Queue writer(shared_pool(2), profile, Tier::kAvx2);
     cache.write(writer, sequences, {{0, 0, 5001}});
     const std::vector<Cache::Part> parts = {{0, 4094, 4}, {0, 5000, 1}};
     for (const Cache::Part& part : parts) cache.attend(queue, sequences, {part}, expected);
     for (Tier tier : fast_tiers())
       for (int threads : {1, 2, 3, 5}) {
-        Queue fast(pool(threads), profile, tier);
+        Queue fast(shared_pool(threads), profile, tier);
         Outputs outs = empty_outputs(shape, sequences);
         for (const Cache::Part& part : parts) {
           cache.attend(fast, sequences, {part}, outs);
@@ -340,7 +335,7 @@ TEST(Attention, TheDotProductInstructionAndFmasGiveTheSameBits) {
   for (const Shape& shape : kShapes)
     for (Values values : {Values::kNormal, Values::kLargeScores, Values::kEqualScores, Values::kTiny}) {
       const std::vector<Sequence> sequences = {make_sequence(shape, 300, values, 91)};
-      Queue queue(pool(2), Profile::kFma32, Tier::kAvx512Bf16);
+      Queue queue(shared_pool(2), Profile::kFma32, Tier::kAvx512Bf16);
       Cache cache(shape, 32, sequences, 5);
       cache.write(queue, sequences, {{0, 0, 300}});
       for (const Cache::Part& part :
@@ -437,7 +432,7 @@ TEST(KvWrite, EveryTierWritesThePagesOfTheScalarSpecification) {
                                                    make_sequence(shape, 45, Values::kTiny, 82)};
           std::vector<Cache> caches;
           for (Tier tier : {Tier::kRef, Tier::kAvx2}) {
-            Queue queue(pool(tier == Tier::kRef ? 1 : threads), Profile::kFma32, tier);
+            Queue queue(shared_pool(tier == Tier::kRef ? 1 : threads), Profile::kFma32, tier);
             Cache& cache = caches.emplace_back(shape, page_size, sequences, 9);
             for (int64_t t = 0; t < 200; t += chunk) {
               std::vector<Cache::Part> parts;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/cpu/linear_driver.h"
+#include "kernels/tiers_test.h"
 
 namespace invar {
 namespace {
@@ -129,15 +130,7 @@ int64_t differing(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b
 
 class Linear : public testing::TestWithParam<Profile> {
  protected:
-  Queue queue(Tier tier, int threads) {
-    for (auto& pool : pools_)
-      if (pool->threads() == threads) return Queue(*pool, GetParam(), tier);
-    pools_.push_back(std::make_unique<ThreadPool>(threads));
-    return Queue(*pools_.back(), GetParam(), tier);
-  }
-
- private:
-  std::vector<std::unique_ptr<ThreadPool>> pools_;
+  Queue queue(Tier tier, int threads) { return Queue(shared_pool(threads), GetParam(), tier); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Profiles, Linear, testing::Values(Profile::kFma32, Profile::kTc16),

@@ -115,16 +115,8 @@ Gradient run(Queue& queue, const Problem& problem, Op op = linear_weight_grad) {
 
 class LinearWeightGrad : public testing::TestWithParam<Profile> {
  protected:
-  Queue queue(Tier tier, int threads) {
-    for (auto& pool : pools_)
-      if (pool->threads() == threads) return Queue(*pool, GetParam(), tier);
-    pools_.push_back(std::make_unique<ThreadPool>(threads));
-    return Queue(*pools_.back(), GetParam(), tier);
-  }
+  Queue queue(Tier tier, int threads) { return Queue(shared_pool(threads), GetParam(), tier); }
   bool has_dpbf16() const { return GetParam() == Profile::kFma32 && tier_supported(Tier::kAvx512Bf16); }
-
- private:
-  std::vector<std::unique_ptr<ThreadPool>> pools_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Profiles, LinearWeightGrad, testing::Values(Profile::kFma32, Profile::kTc16),

@@ -21,15 +21,8 @@ struct Case {
         d_out_stride(heads_ * head_dim_ + 5),
         dx_stride(heads_ * head_dim_ + 3),
         d_out(random.normals(rows * d_out_stride)),
-        cos_sin(static_cast<std::size_t>(40 * head_dim)) {
+        cos_sin(rope_test_table(40, head_dim_)) {
     for (int64_t r = 0; r < rows; ++r) positions.push_back(static_cast<int32_t>(random.below(40)));
-    for (int64_t p = 0; p < 40; ++p) {
-      for (int64_t i = 0; i < head_dim / 2; ++i) {
-        const double angle = p * std::pow(10000.0, -2.0 * static_cast<double>(i) / head_dim);
-        cos_sin[p * head_dim + i] = static_cast<float>(std::cos(angle));
-        cos_sin[p * head_dim + head_dim / 2 + i] = static_cast<float>(std::sin(angle));
-      }
-    }
   }
 
   RopeBackwardArgs args() const {

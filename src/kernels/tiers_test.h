@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -66,6 +67,28 @@ inline std::vector<std::unique_ptr<TestQueue>> all_queues() {
     for (int threads : {1, 2, 3, 5})
       if (tier_supported(tier)) queues.push_back(std::make_unique<TestQueue>(tier, threads));
   return queues;
+}
+
+// One for each number of threads, for as long as the program runs.
+inline ThreadPool& shared_pool(int threads) {
+  static std::map<int, std::unique_ptr<ThreadPool>> pools;
+  std::unique_ptr<ThreadPool>& pool = pools[threads];
+  if (!pool) pool = std::make_unique<ThreadPool>(threads);
+  return *pool;
+}
+
+// A RoPE table of theta 10000, [positions, 2, head_dim / 2].
+inline std::vector<float> rope_test_table(int64_t positions, int64_t head_dim) {
+  std::vector<float> cos_sin(static_cast<std::size_t>(positions * head_dim));
+  for (int64_t p = 0; p < positions; ++p) {
+    for (int64_t i = 0; i < head_dim / 2; ++i) {
+      const double angle =
+          static_cast<double>(p) * std::pow(10000.0, -2.0 * static_cast<double>(i) / head_dim);
+      cos_sin[p * head_dim + i] = static_cast<float>(std::cos(angle));
+      cos_sin[p * head_dim + head_dim / 2 + i] = static_cast<float>(std::sin(angle));
+    }
+  }
+  return cos_sin;
 }
 
 inline double relative_error(double value, double expected) {

@@ -6,18 +6,6 @@
 
 namespace invar {
 
-std::string golden_folder(const std::string& name) {
-  return INVAR_SOURCE_DIR "/tests/goldens/models/" + name;
-}
-
-DecoderModel load_model(const std::string& path) {
-  auto source = WeightSource::open(path);
-  INVAR_CHECK(source.ok(), "{}", source.message());
-  auto model = load_decoder(*source);
-  INVAR_CHECK(model.ok(), "{}", model.message());
-  return std::move(*model);
-}
-
 std::vector<float> logits_of_rows(const DecoderModel& model, Queue& queue, std::span<const int32_t> tokens,
                                   std::span<const int32_t> rows) {
   constexpr int64_t kPageSize = 64;

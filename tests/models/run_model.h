@@ -1,4 +1,4 @@
-// One forward over a list of tokens, and the golden models that the tests here load.
+// One forward over a list of tokens, and the golden models.
 #pragma once
 
 #include <span>
@@ -6,13 +6,9 @@
 #include <vector>
 
 #include "kernels/queue.h"
-#include "model/registry.h"
+#include "model/golden_testing.h"
 
 namespace invar {
-
-// A model below tests/goldens/models, or at any other path. Aborts when it does not load.
-DecoderModel load_model(const std::string& path);
-std::string golden_folder(const std::string& name);
 
 // Logits of `rows`, [rows.size(), V] of fp32, after one step over all tokens from position 0. `tokens` and `rows` count
 // from 0; every row < tokens.size().

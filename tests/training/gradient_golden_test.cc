@@ -56,11 +56,10 @@ class GradientGolden : public testing::TestWithParam<std::tuple<std::string, Pro
 
 TEST_P(GradientGolden, OfEveryWeightIsPyTorchsWithinTheRoundingsOfBf16) {
   const auto& [name, profile] = GetParam();
-  auto file =
-      SafetensorsFile::open(INVAR_SOURCE_DIR "/tests/goldens/models/" + name + "/gradients.safetensors");
+  auto file = SafetensorsFile::open(golden_folder(name) + "/gradients.safetensors");
   ASSERT_TRUE(file.ok()) << file.message();
   const std::vector<TrainCase> cases = golden_cases(*file);
-  DecoderModel model = load_golden_model(name);
+  DecoderModel model = load_model(golden_folder(name));
   const ParameterLayout layout(model);
   Gradients gradients(model, layout);
   ThreadPool pool(2);

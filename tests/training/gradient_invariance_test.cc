@@ -90,7 +90,7 @@ class GradientInvariance : public testing::TestWithParam<std::tuple<std::string,
 
 TEST_P(GradientInvariance, HoldsForRandomCombinationsOfEverythingAround) {
   const auto& [name, profile] = GetParam();
-  DecoderModel model = load_golden_model(name);
+  DecoderModel model = load_model(golden_folder(name));
   const uint64_t seed = run_seed();
   SplitMix64 random(seed);
   const std::vector<TrainCase> cases = random_cases(random, model.config.vocab_size);
@@ -112,7 +112,7 @@ TEST_P(GradientInvariance, HoldsForRandomCombinationsOfEverythingAround) {
 
 TEST_P(GradientInvariance, EveryTierEqualsTheSpecification) {
   const auto& [name, profile] = GetParam();
-  DecoderModel model = load_golden_model(name);
+  DecoderModel model = load_model(golden_folder(name));
   SplitMix64 random(run_seed());
   std::vector<TrainCase> cases = random_cases(random, model.config.vocab_size);
   cases.resize(4);

@@ -2,21 +2,12 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "model/registry.h"
+#include "model/golden_testing.h"
 #include "train/micro_batch.h"
 
 namespace invar {
-
-inline DecoderModel load_golden_model(const std::string& name) {
-  auto source = WeightSource::open(INVAR_SOURCE_DIR "/tests/goldens/models/" + name);
-  INVAR_CHECK(source.ok(), "{}", source.message());
-  auto model = load_decoder(*source);
-  INVAR_CHECK(model.ok(), "{}", model.message());
-  return std::move(*model);
-}
 
 // Sequences that own their tokens, and what is asked of their log-probs.
 struct TrainCase {
