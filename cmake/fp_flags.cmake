@@ -4,8 +4,11 @@
 # -march=x86-64-v3   the lowest CPU we run on (AVX2, FMA, F16C, BMI2). Files of a wider tier say so in their name.
 add_compile_options(-ffp-contract=off -fno-fast-math -march=x86-64-v3 -mtune=generic
                     -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-psabi
-                    -Wno-ignored-attributes
-                    -Wno-restrict)  # GCC 12 sees overlaps in "text" + std::string that are not there
+                    -Wno-ignored-attributes)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # GCC 12 sees overlaps and overflows in std::string's own inlined code that are not there.
+  add_compile_options(-Wno-restrict -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread)
+endif()
 
 # File-name suffix -> flags of that tier.
 set(INVAR_ISA_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)

@@ -1,10 +1,11 @@
-# invar_library(<folder> [LINK targets...] [SUBDIRS dirs...] [EXECUTABLE name] [PRECOMPILE headers...])
+# invar_library(<folder> [LINK targets...] [SUBDIRS dirs...] [EXECUTABLE name] [PRECOMPILED])
 #
 # Makes the library invar_<folder> of src/<folder>/*.cc (and of the named sub-folders). What a file is follows from
 # its name: *_test.cc is a unit test, *_fuzz.cc a fuzzer, *_avx512.cc and *_avx512bf16.cc get that tier's flags.
 # Unit tests become the program <folder>_tests; only the target `tests` builds it, so that a plain build is short.
+# PRECOMPILED: its files begin with INVAR_HEADERS, read once.
 function(invar_library folder)
-  cmake_parse_arguments(ARG "" "EXECUTABLE" "LINK;SUBDIRS;PRECOMPILE" ${ARGN})
+  cmake_parse_arguments(ARG "PRECOMPILED" "EXECUTABLE" "LINK;SUBDIRS" ${ARGN})
   set(sources "")
   set(tests "")
   set(fuzzers "")
@@ -26,8 +27,8 @@ function(invar_library folder)
   if(sources)
     add_library(${target} STATIC ${sources})
     set(scope PUBLIC)
-    if(ARG_PRECOMPILE)
-      target_precompile_headers(${target} PRIVATE ${ARG_PRECOMPILE})
+    if(ARG_PRECOMPILED)
+      invar_precompile(${target} ${INVAR_HEADERS})
     endif()
   else()
     add_library(${target} INTERFACE)
@@ -63,16 +64,28 @@ function(invar_library folder)
   endif()
 endfunction()
 
+# invar_precompile(<target> headers...): most of a build's time went into reading these headers. The first target that
+# asks for them makes the precompiled header, the next ones use it.
+function(invar_precompile target)
+  string(MAKE_C_IDENTIFIER "INVAR_PRECOMPILED ${ARGN}" key)
+  get_property(owner GLOBAL PROPERTY ${key})
+  if(owner)
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+  else()
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+    set_property(GLOBAL PROPERTY ${key} ${target})
+  endif()
+endfunction()
+
 # invar_tests(<name> SOURCES files... LINK targets...)
 #
 # Makes the program <name>_tests of GoogleTest files, each of its tests a test of ctest. INVAR_BINARY is the path of the
-# command line program, for the tests that run it. Compiled with -O1 and precompiled headers: most of a test's build is
-# its compilation.
+# command line program, for the tests that run it. Compiled for a short build, which is mostly tests.
 function(invar_tests name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name}_tests EXCLUDE_FROM_ALL ${ARG_SOURCES})
   target_compile_options(${name}_tests PRIVATE -O1 -g0)
-  target_precompile_headers(${name}_tests PRIVATE <gtest/gtest.h> <fmt/format.h> <nlohmann/json.hpp>)
+  invar_precompile(${name}_tests <gtest/gtest.h> ${INVAR_HEADERS})
   target_link_libraries(${name}_tests PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
   target_compile_definitions(${name}_tests PRIVATE INVAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                    INVAR_BINARY="${CMAKE_BINARY_DIR}/invar")
