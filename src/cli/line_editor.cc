@@ -18,7 +18,7 @@ namespace {
 // SIGINT writes a byte into a pipe: waiting for a key and for Ctrl-C is one wait, whichever thread has the signal.
 int interrupts[2] = {-1, -1};
 
-void on_interrupt(int) {
+void wake_editor(int) {
   const int saved = errno;
   [[maybe_unused]] const ssize_t written = ::write(interrupts[1], "", 1);
   errno = saved;
@@ -61,7 +61,7 @@ LineEditor::LineEditor() {
                  "C.UTF-8");  // libedit takes characters apart by the locale, and messages are UTF-8
   // Without a pipe (no descriptor left) Ctrl-C goes on ending the process.
   const bool have_pipe = ::pipe2(interrupts, O_CLOEXEC | O_NONBLOCK) == 0;
-  previous_handler_ = std::signal(SIGINT, have_pipe ? on_interrupt : SIG_DFL);
+  previous_handler_ = std::signal(SIGINT, have_pipe ? wake_editor : SIG_DFL);
 }
 
 LineEditor::~LineEditor() {

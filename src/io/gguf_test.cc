@@ -6,20 +6,17 @@
 #include <fstream>
 
 #include "io/gguf_builder.h"
+#include "io/text_testing.h"
 
 namespace invar {
 namespace {
-
-std::span<const std::byte> as_bytes(const std::string& text) {
-  return std::as_bytes(std::span<const char>(text.data(), text.size()));
-}
 
 Result<GgufFile> parse(const std::string& bytes) {
   return GgufFile::from_memory(as_bytes(bytes), "test.gguf");
 }
 
 // The message of a file that must be refused.
-std::string refusal(const std::string& bytes) {
+std::string gguf_refusal(const std::string& bytes) {
   const Result<GgufFile> file = parse(bytes);
   EXPECT_FALSE(file.ok());
   if (file.ok()) return "";
@@ -27,11 +24,6 @@ std::string refusal(const std::string& bytes) {
   EXPECT_EQ(file.message().find("test.gguf"), 0u) << file.message();
   return file.message();
 }
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-#define EXPECT_CONTAINS(text, part) EXPECT_PRED2(contains, text, part)
 
 GgufBuilder every_type() {
   GgufBuilder builder;
@@ -119,11 +111,11 @@ TEST(Gguf, ADifferentAlignmentIsFollowed) {
   for (const uint32_t alignment : {0u, 3u, 1u << 30}) {
     GgufBuilder bad;
     bad.put<uint32_t>("general.alignment", alignment);
-    EXPECT_CONTAINS(refusal(bad.bytes()), "general.alignment: expected a power of two");
+    EXPECT_CONTAINS(gguf_refusal(bad.bytes()), "general.alignment: expected a power of two");
   }
   GgufBuilder text;
   text.put_string("general.alignment", "32");
-  EXPECT_CONTAINS(refusal(text.bytes()), "general.alignment");
+  EXPECT_CONTAINS(gguf_refusal(text.bytes()), "general.alignment");
 }
 
 TEST(Gguf, EveryShorterPrefixIsRefused) {
@@ -140,46 +132,49 @@ TEST(Gguf, EveryShorterPrefixIsRefused) {
 }
 
 TEST(Gguf, WrongHeadersAreRefusedByName) {
-  EXPECT_CONTAINS(refusal("PK\x03\x04...."), "expected a GGUF file");
+  EXPECT_CONTAINS(gguf_refusal("PK\x03\x04...."), "expected a GGUF file");
   GgufBuilder builder;
   builder.version = 1;
-  EXPECT_CONTAINS(refusal(builder.bytes()), "expected GGUF version 2 or 3, found 1");
+  EXPECT_CONTAINS(gguf_refusal(builder.bytes()), "expected GGUF version 2 or 3, found 1");
   builder.version = 0x03000000;
-  EXPECT_CONTAINS(refusal(builder.bytes()), "big-endian");
+  EXPECT_CONTAINS(gguf_refusal(builder.bytes()), "big-endian");
   std::string many = GgufBuilder().bytes();
   many[15] = '\x10';  // tensor count 2^60
-  EXPECT_CONTAINS(refusal(many), "expected at most");
+  EXPECT_CONTAINS(gguf_refusal(many), "expected at most");
 }
 
 TEST(Gguf, CorruptKeysAndValuesAreRefusedByName) {
-  EXPECT_CONTAINS(refusal(GgufBuilder().put<uint8_t>("a", 1).put<uint8_t>("a", 2).bytes()),
+  EXPECT_CONTAINS(gguf_refusal(GgufBuilder().put<uint8_t>("a", 1).put<uint8_t>("a", 2).bytes()),
                   "\"a\" occurs twice");
   const std::string type99("\x63\0\0\0", 4);
-  EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", type99).bytes()),
+  EXPECT_CONTAINS(gguf_refusal(GgufBuilder().put_raw("a", type99).bytes()),
                   "expected a value type of 0 to 12, found 99");
   const std::string bool2("\x07\0\0\0\x02", 5);
-  EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", bool2).bytes()), "expected a bool of 0 or 1, found 2");
+  EXPECT_CONTAINS(gguf_refusal(GgufBuilder().put_raw("a", bool2).bytes()),
+                  "expected a bool of 0 or 1, found 2");
   const std::string nested("\x09\0\0\0\x09\0\0\0\x01\0\0\0\0\0\0\0", 16);
-  EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", nested).bytes()), "array of arrays");
-  EXPECT_CONTAINS(refusal(GgufBuilder().put_array<uint64_t>("a", {uint64_t{1} << 63}).bytes()), "below 2^63");
+  EXPECT_CONTAINS(gguf_refusal(GgufBuilder().put_raw("a", nested).bytes()), "array of arrays");
+  EXPECT_CONTAINS(gguf_refusal(GgufBuilder().put_array<uint64_t>("a", {uint64_t{1} << 63}).bytes()),
+                  "below 2^63");
   // Counts and lengths far beyond the file must not be believed.
   for (const char element : {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12}) {
     const std::string huge =
         std::string("\x09\0\0\0", 4) + element + std::string("\0\0\0\0\0\0\0\0\0\0\x10", 11);
-    EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", huge).bytes()), "end of the file");
+    EXPECT_CONTAINS(gguf_refusal(GgufBuilder().put_raw("a", huge).bytes()), "end of the file");
   }
   const std::string long_text = std::string("\x08\0\0\0", 4) + std::string(8, '\xff');
-  EXPECT_CONTAINS(refusal(GgufBuilder().put_raw("a", long_text).bytes()), "end of the file");
-  EXPECT_CONTAINS(refusal(GgufBuilder().put<uint8_t>(std::string(70000, 'k'), 1).bytes()), "at most 65535");
+  EXPECT_CONTAINS(gguf_refusal(GgufBuilder().put_raw("a", long_text).bytes()), "end of the file");
+  EXPECT_CONTAINS(gguf_refusal(GgufBuilder().put<uint8_t>(std::string(70000, 'k'), 1).bytes()),
+                  "at most 65535");
 }
 
 TEST(Gguf, CorruptTensorsAreRefusedByName) {
   const uint32_t f32 = 0, q4_0 = 2;
   const auto at = [](const std::vector<int64_t>& shape, uint32_t type, uint64_t offset) {
-    return refusal(GgufBuilder()
-                       .tensor("ok", GgmlType::kF32, {16}, std::string(64, 'x'))
-                       .tensor_at("w", type, shape, offset)
-                       .bytes());
+    return gguf_refusal(GgufBuilder()
+                            .tensor("ok", GgmlType::kF32, {16}, std::string(64, 'x'))
+                            .tensor_at("w", type, shape, offset)
+                            .bytes());
   };
   EXPECT_CONTAINS(at({}, f32, 0), "expected 1 to 4 dimensions, found 0");
   EXPECT_CONTAINS(at({1, 1, 1, 1, 1}, f32, 0), "expected 1 to 4 dimensions, found 5");
@@ -195,7 +190,7 @@ TEST(Gguf, CorruptTensorsAreRefusedByName) {
   EXPECT_CONTAINS(at({2}, f32, 0), "overlap");
   GgufBuilder twice;
   twice.tensor("w", GgmlType::kF32, {1}, "aaaa").tensor("w", GgmlType::kF32, {1}, "bbbb");
-  EXPECT_CONTAINS(refusal(twice.bytes()), "\"w\" occurs twice");
+  EXPECT_CONTAINS(gguf_refusal(twice.bytes()), "\"w\" occurs twice");
 }
 
 TEST(Gguf, FlippingAnyByteNeverCrashes) {

@@ -7,15 +7,13 @@
 #include <filesystem>
 
 #include "io/atomic_file.h"
+#include "io/text_testing.h"
 
 namespace invar {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::span<const std::byte> as_bytes(const std::string& text) {
-  return std::as_bytes(std::span<const char>(text.data(), text.size()));
-}
 std::string as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -27,7 +25,7 @@ std::string file_of(const std::string& header, const std::string& data) {
   return out + header + data;
 }
 
-std::string refusal(const std::string& bytes) {
+std::string safetensors_refusal(const std::string& bytes) {
   const Result<SafetensorsFile> file = SafetensorsFile::from_memory(as_bytes(bytes), "t.safetensors");
   EXPECT_FALSE(file.ok()) << bytes;
   if (file.ok()) return "";
@@ -35,11 +33,6 @@ std::string refusal(const std::string& bytes) {
   EXPECT_EQ(file.message().find('\n'), std::string::npos) << file.message();
   return file.message();
 }
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-#define EXPECT_CONTAINS(text, part) EXPECT_PRED2(contains, text, part)
 
 const char* const kTwo =
     R"({"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[2,3],"data_offsets":[4,16]},)"
@@ -61,26 +54,28 @@ TEST(Safetensors, TensorsAreViewsOfTheirBytes) {
 
 TEST(Safetensors, EveryShorterPrefixIsRefused) {
   const std::string whole = file_of(kTwo, "aaaabbbbbbbbbbbb");
-  for (std::size_t size = 0; size < whole.size(); ++size) refusal(whole.substr(0, size));
-  EXPECT_CONTAINS(refusal(whole + "x"), "expected 16 bytes of tensor data, found 17");
+  for (std::size_t size = 0; size < whole.size(); ++size) safetensors_refusal(whole.substr(0, size));
+  EXPECT_CONTAINS(safetensors_refusal(whole + "x"), "expected 16 bytes of tensor data, found 17");
 }
 
 TEST(Safetensors, AHugeHeaderLengthIsNotBelieved) {
   std::string bytes(1024, ' ');
   const uint64_t huge = uint64_t{1} << 60;
   std::memcpy(bytes.data(), &huge, 8);
-  EXPECT_CONTAINS(refusal(bytes), "at most 100000000 bytes, found a length of 1152921504606846976");
+  EXPECT_CONTAINS(safetensors_refusal(bytes),
+                  "at most 100000000 bytes, found a length of 1152921504606846976");
   const uint64_t large = 50'000'000;
   std::memcpy(bytes.data(), &large, 8);
-  EXPECT_CONTAINS(refusal(bytes), "expected a header of 50000000 bytes, found 1016; the file is cut off");
+  EXPECT_CONTAINS(safetensors_refusal(bytes),
+                  "expected a header of 50000000 bytes, found 1016; the file is cut off");
 }
 
 TEST(Safetensors, CorruptHeadersAreRefusedByName) {
   const auto one = [](const std::string& entry, const std::string& data = "12345678") {
-    return refusal(file_of(R"({"w":)" + entry + "}", data));
+    return safetensors_refusal(file_of(R"({"w":)" + entry + "}", data));
   };
-  EXPECT_CONTAINS(refusal(file_of("[]", "")), "expected an object");
-  EXPECT_CONTAINS(refusal(file_of("{", "")), "header: byte ");
+  EXPECT_CONTAINS(safetensors_refusal(file_of("[]", "")), "expected an object");
+  EXPECT_CONTAINS(safetensors_refusal(file_of("{", "")), "header: byte ");
   EXPECT_CONTAINS(one("3"), "tensor \"w\": expected an object, found 3");
   EXPECT_CONTAINS(one(R"({"shape":[2],"data_offsets":[0,8]})"), "dtype: expected a string, found nothing");
   EXPECT_CONTAINS(one(R"({"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]})"), "found \"F8_E4M3\"");
@@ -97,21 +92,22 @@ TEST(Safetensors, CorruptHeadersAreRefusedByName) {
   EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})"), "expected 8 bytes");
   EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[2],"data_offsets":[4,12]})"), "begin at 0");
   EXPECT_CONTAINS(one(R"({"dtype":"F32","shape":[3],"data_offsets":[0,12]})"), "the file is cut off");
-  EXPECT_CONTAINS(refusal(file_of(R"({"__metadata__":{"a":1}})", "")), "__metadata__: a: expected a string");
+  EXPECT_CONTAINS(safetensors_refusal(file_of(R"({"__metadata__":{"a":1}})", "")),
+                  "__metadata__: a: expected a string");
 }
 
 TEST(Safetensors, OverlapsHolesAndSecondNamesAreRefused) {
   const auto two = [](const std::string& a, const std::string& b) {
-    return refusal(file_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":)" + a +
-                               R"(},"b":{"dtype":"F32","shape":[2],"data_offsets":)" + b + "}}",
-                           std::string(16, 'x')));
+    return safetensors_refusal(file_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":)" + a +
+                                           R"(},"b":{"dtype":"F32","shape":[2],"data_offsets":)" + b + "}}",
+                                       std::string(16, 'x')));
   };
   EXPECT_CONTAINS(two("[0,8]", "[4,12]"), "tensor \"b\": expected data_offsets to begin at 8");
   EXPECT_CONTAINS(two("[0,8]", "[0,8]"), "begin at 8");
   EXPECT_CONTAINS(two("[0,8]", "[12,20]"), "begin at 8");
-  EXPECT_CONTAINS(refusal(file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
-                                  R"("a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
-                                  "xy")),
+  EXPECT_CONTAINS(safetensors_refusal(file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                                              R"("a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+                                              "xy")),
                   "\"a\" occurs twice");
 }
 

@@ -9,14 +9,10 @@
 
 #include "io/atomic_file.h"
 #include "io/gguf_builder.h"
+#include "io/text_testing.h"
 
 namespace invar {
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-#define EXPECT_CONTAINS(text, part) EXPECT_PRED2(contains, text, part)
 
 // Llama-3.2-1B-Instruct, as published.
 const Json kLlama = Json::parse(R"({

@@ -12,16 +12,12 @@
 #include "io/atomic_file.h"
 #include "io/gguf_builder.h"
 #include "io/hash.h"
+#include "io/text_testing.h"
 
 namespace invar {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-#define EXPECT_CONTAINS(text, part) EXPECT_PRED2(contains, text, part)
 
 // Two layers, every dimension different: V 6, C 8, F 10, H 4, G 2, D 4.
 Json small_config(const std::string& architecture, const std::string& model_type) {
@@ -37,7 +33,7 @@ Json small_config(const std::string& architecture, const std::string& model_type
           {"max_position_embeddings", 64},
           {"rope_theta", 10000.0}};
 }
-const Json kLlama = small_config("LlamaForCausalLM", "llama");
+const Json kTinyLlama = small_config("LlamaForCausalLM", "llama");
 
 int64_t elements_of(const std::vector<int64_t>& shape) {
   int64_t product = 1;
@@ -64,7 +60,7 @@ class WeightsTest : public testing::Test {
     folder_ = testing::TempDir() + "invar_weights_" + std::to_string(::getpid());
     fs::remove_all(folder_);
     fs::create_directory(folder_);
-    use(kLlama);
+    use(kTinyLlama);
   }
   void TearDown() override { fs::remove_all(folder_); }
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
@@ -195,7 +191,7 @@ TEST_F(WeightsTest, Qwen2AndQwen3HaveTheirBiasesAndNormsInBothFormats) {
 }
 
 TEST_F(WeightsTest, LlamaBiasesArePermutedBackToo) {
-  Json json = kLlama;
+  Json json = kTinyLlama;
   json["attention_bias"] = true;
   use(json);
   write(gguf("llama"));
@@ -274,7 +270,7 @@ TEST_F(WeightsTest, SecondCopiesOfTiedEmbeddingsAndOldRopeTablesAreIgnored) {
   SafetensorsTensors tensors = views();
   tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {
       DType::kF32, {2}, tensors["model.norm.weight"].data.first(8)};
-  Json json = kLlama;
+  Json json = kTinyLlama;
   json["tie_word_embeddings"] = true;
   ASSERT_TRUE(write_file_atomically(path("config.json"), json.dump()).ok());
   write(tensors);

@@ -157,13 +157,13 @@ Result<Prompt> parse_row(const Line& line, const std::string& file, const DataOp
   return prompt;
 }
 
-struct Rows {
+struct FileRows {
   std::vector<Prompt> prompts;
   std::string digest;
 };
 
-Result<Rows> parse_rows(std::string_view text, const std::string& where, const std::optional<Slice>& slice,
-                        const DataOptions& options) {
+Result<FileRows> parse_rows(std::string_view text, const std::string& where,
+                            const std::optional<Slice>& slice, const DataOptions& options) {
   INVAR_TRY(const std::vector<Line> all, split_lines(text, where, options));
   if (all.empty()) return error("{}: expected at least one row, found none", where);
   std::span<const Line> lines = all;
@@ -174,7 +174,7 @@ Result<Rows> parse_rows(std::string_view text, const std::string& where, const s
       return error("{}: expected a slice with rows in it; of {} rows it takes none", where, all.size());
     lines = lines.subspan(begin, end - begin);
   }
-  Rows rows;
+  FileRows rows;
   Sha256 digest;
   for (const std::string* key :
        {&options.prompt_key, &options.label_key, &options.metadata_key, &options.tools_key})
@@ -201,7 +201,7 @@ Result<PromptSet> PromptSet::read(const std::string& path, const DataOptions& op
         sliced.path);
   INVAR_TRY(const MappedFile file, MappedFile::open(sliced.path));
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  INVAR_TRY(Rows rows, parse_rows(text, sliced.path, sliced.slice, options));
+  INVAR_TRY(FileRows rows, parse_rows(text, sliced.path, sliced.slice, options));
   PromptSet set;
   set.prompts_ = std::move(rows.prompts);
   set.digest_ = std::move(rows.digest);
@@ -210,7 +210,7 @@ Result<PromptSet> PromptSet::read(const std::string& path, const DataOptions& op
 
 Result<PromptSet> PromptSet::parse(std::string_view text, const std::string& where,
                                    const DataOptions& options) {
-  INVAR_TRY(Rows rows, parse_rows(text, where, {}, options));
+  INVAR_TRY(FileRows rows, parse_rows(text, where, {}, options));
   PromptSet set;
   set.prompts_ = std::move(rows.prompts);
   set.digest_ = std::move(rows.digest);

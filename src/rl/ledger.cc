@@ -18,8 +18,6 @@
 namespace invar {
 namespace {
 
-constexpr const char* kReading = "cannot read the ledger";
-
 template <class T>
 std::span<const std::byte> bytes_of(const std::vector<T>& values) {
   return std::as_bytes(std::span(values));
@@ -135,7 +133,8 @@ Status Ledger::check_chain() const {
     const std::string expected = chain_hash(previous, step.step, step.hashes);
     if (step.chain != expected)
       return error(
-          "{}: step {}: its hashes give the chain hash {:.16}..., found {}; the file was changed after it was "
+          "{}: step {}: its hashes give the chain hash {:.16}..., found {}; the file was changed after it "
+          "was "
           "written",
           path(), step.step, expected, quote(std::string_view(step.chain).substr(0, 16)));
     previous = step.chain;

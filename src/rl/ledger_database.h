@@ -16,6 +16,9 @@ struct sqlite3_stmt;
 
 namespace invar {
 
+// What readers were doing when a statement fails.
+inline constexpr const char* kReading = "cannot read the ledger";
+
 class Statement;
 
 class Database {

@@ -7,8 +7,6 @@
 namespace invar {
 namespace {
 
-constexpr const char* kReading = "cannot read the ledger";
-
 // A blob as numbers; false when it does not hold whole ones.
 template <class T>
 bool read_list(std::string_view bytes, std::vector<T>& values) {

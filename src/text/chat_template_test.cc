@@ -8,7 +8,7 @@
 namespace invar {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 const std::string kFolder = INVAR_SOURCE_DIR "/tests/goldens/chat_templates/";
 
@@ -20,7 +20,7 @@ std::string read(const std::string& path) {
   return text.str();
 }
 
-ChatOptions options_of(const Json& conversation) {
+ChatOptions options_of(const OrderedJson& conversation) {
   ChatOptions options;
   options.bos_token = "<s>";
   options.eos_token = "</s>";
@@ -39,14 +39,14 @@ ChatOptions options_of(const Json& conversation) {
 }
 
 TEST(ChatTemplate, EveryTemplateRendersEveryConversationAsTransformersDoes) {
-  const Json golden = Json::parse(read(kFolder + "chats.json"));
+  const OrderedJson golden = OrderedJson::parse(read(kFolder + "chats.json"));
   int rendered = 0, refused = 0;
-  for (const Json& chat : golden["chats"]) {
+  for (const OrderedJson& chat : golden["chats"]) {
     const std::string name =
         chat["template"].get<std::string>() + " / " + chat["conversation"].get<std::string>();
     auto parsed = ChatTemplate::parse(read(kFolder + "templates/" + chat["template"].get<std::string>()));
     ASSERT_TRUE(parsed.ok()) << name << ": " << parsed.message();
-    const Json& conversation = golden["conversations"][chat["conversation"].get<std::string>()];
+    const OrderedJson& conversation = golden["conversations"][chat["conversation"].get<std::string>()];
     const auto result = parsed->render_with_spans(conversation["messages"], options_of(conversation));
     if (chat.contains("error")) {
       EXPECT_FALSE(result.ok()) << name << ": transformers says " << chat["error"];
@@ -56,7 +56,7 @@ TEST(ChatTemplate, EveryTemplateRendersEveryConversationAsTransformersDoes) {
     ASSERT_TRUE(result.ok()) << name << ": " << result.message();
     EXPECT_EQ(result.value().text, chat["text"].get<std::string>()) << name;
     std::vector<jinja::Span> spans;
-    for (const Json& span : chat["spans"]) spans.push_back({span[0], span[1]});
+    for (const OrderedJson& span : chat["spans"]) spans.push_back({span[0], span[1]});
     EXPECT_EQ(result.value().generation_spans, spans) << name;
     ++rendered;
   }
@@ -67,7 +67,7 @@ TEST(ChatTemplate, EveryTemplateRendersEveryConversationAsTransformersDoes) {
 TEST(ChatTemplate, ReasoningIsVisibleUnderBothNamesAndInTheOrderOfTransformers) {
   auto parsed = ChatTemplate::parse("{{ messages[0] }}");
   ASSERT_TRUE(parsed.ok());
-  const auto text = parsed->render(Json::parse(R"([{"role": "assistant", "reasoning": "r"}])"), {});
+  const auto text = parsed->render(OrderedJson::parse(R"([{"role": "assistant", "reasoning": "r"}])"), {});
   ASSERT_TRUE(text.ok()) << text.message();
   EXPECT_EQ(text.value(),
             "{'thinking': 'r', 'role': 'assistant', 'reasoning': 'r', 'reasoning_content': 'r'}");
@@ -76,32 +76,32 @@ TEST(ChatTemplate, ReasoningIsVisibleUnderBothNamesAndInTheOrderOfTransformers) 
 TEST(ChatTemplate, ADateThatWasNotGivenIsAnErrorThatSaysWhatToDo) {
   auto parsed = ChatTemplate::parse("a\n{{ strftime_now('%d %b %Y') }}");
   ASSERT_TRUE(parsed.ok());
-  const auto missing = parsed->render(Json::array(), {});
+  const auto missing = parsed->render(OrderedJson::array(), {});
   ASSERT_FALSE(missing.ok());
   EXPECT_NE(missing.message().find("line 2"), std::string::npos) << missing.message();
   EXPECT_NE(missing.message().find("pass a date"), std::string::npos) << missing.message();
   ChatOptions options;
   options.now = jinja::DateTime{.year = 2024, .month = 2, .day = 29};
-  EXPECT_EQ(parsed->render(Json::array(), options).value(), "a\n29 Feb 2024");
+  EXPECT_EQ(parsed->render(OrderedJson::array(), options).value(), "a\n29 Feb 2024");
   options.now = jinja::DateTime{.year = 2023, .month = 2, .day = 29};
-  EXPECT_FALSE(parsed->render(Json::array(), options).ok());
+  EXPECT_FALSE(parsed->render(OrderedJson::array(), options).ok());
 }
 
 TEST(ChatTemplate, MessagesOfAnotherShapeAreRefused) {
   auto parsed = ChatTemplate::parse("x");
   ASSERT_TRUE(parsed.ok());
-  EXPECT_FALSE(parsed->render(Json::object(), {}).ok());
-  EXPECT_FALSE(parsed->render(Json::parse(R"(["hello"])"), {}).ok());
+  EXPECT_FALSE(parsed->render(OrderedJson::object(), {}).ok());
+  EXPECT_FALSE(parsed->render(OrderedJson::parse(R"(["hello"])"), {}).ok());
   EXPECT_FALSE(
-      parsed->render(Json::parse(R"([{"role": "user", "content": 18446744073709551615}])"), {}).ok());
-  EXPECT_FALSE(parsed->render(Json::array({{{"role", "\xff"}}}), {}).ok());
+      parsed->render(OrderedJson::parse(R"([{"role": "user", "content": 18446744073709551615}])"), {}).ok());
+  EXPECT_FALSE(parsed->render(OrderedJson::array({{{"role", "\xff"}}}), {}).ok());
 }
 
 TEST(ChatTemplate, AGenerationBlockWhosePlaceIsUnknownHasNoSpans) {
   auto parsed = ChatTemplate::parse("{% set x %}{% generation %}a{% endgeneration %}{% endset %}{{ x }}");
   ASSERT_TRUE(parsed.ok());
-  EXPECT_EQ(parsed->render(Json::array(), {}).value(), "a");
-  EXPECT_FALSE(parsed->render_with_spans(Json::array(), {}).ok());
+  EXPECT_EQ(parsed->render(OrderedJson::array(), {}).value(), "a");
+  EXPECT_FALSE(parsed->render_with_spans(OrderedJson::array(), {}).ok());
 }
 
 }  // namespace

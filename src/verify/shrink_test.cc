@@ -7,20 +7,20 @@
 namespace invar {
 namespace {
 
-std::vector<Axis> axes() {
+std::vector<Axis> axes_of_two_tiers() {
   return local_axes({.tiers = {1, 0}, .fast_tiers = 2, .threads = 2, .batch_max = 16, .quick = false});
 }
 
 // A run with a value other than the reference's on every axis.
 Run everything_changed() {
-  const std::vector<Axis> all = axes();
+  const std::vector<Axis> all = axes_of_two_tiers();
   Run run{.cases = {0, 1, 2, 3, 4, 5, 6}, .setting = reference_setting(all)};
   for (const Axis& axis : all) run.setting[axis.id] = axis.values.back();
   return run;
 }
 
 Smallest shrunk(const std::function<bool(const invar::Run&)>& fails, int64_t attempts_max = 200) {
-  const std::vector<Axis> all = axes();
+  const std::vector<Axis> all = axes_of_two_tiers();
   const Attempt attempt = [&fails](const invar::Run& run) -> Result<std::string> {
     return std::string(fails(run) ? "differs" : "");
   };
@@ -64,7 +64,7 @@ TEST(Shrink, StopsAfterItsAttempts) {
 }
 
 TEST(Shrink, AnErrorOfTheWorldIsHandedOn) {
-  const std::vector<Axis> all = axes();
+  const std::vector<Axis> all = axes_of_two_tiers();
   const Attempt attempt = [](const invar::Run&) -> Result<std::string> { return error("gone"); };
   const auto smallest = shrink(attempt, all, everything_changed(), 10);
   ASSERT_FALSE(smallest.ok());

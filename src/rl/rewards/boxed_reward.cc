@@ -4,6 +4,7 @@
 #include <charconv>
 #include <vector>
 
+#include "rl/rewards/characters.h"
 #include "rl/rewards/text_reward.h"
 
 namespace invar {
@@ -11,8 +12,6 @@ namespace {
 
 constexpr std::size_t kAnswerBytesMax = 4096;  // longer ones are compared as they are
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "io/quote.h"
+#include "rl/rewards/characters.h"
 
 namespace invar {
 namespace {
@@ -17,13 +18,6 @@ std::string pcre2_message(int code) {
   PCRE2_UCHAR8 buffer[256];
   pcre2_get_error_message_8(code, buffer, sizeof buffer);
   return reinterpret_cast<const char*>(buffer);
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t\r\n\v\f";
-  const std::size_t begin = text.find_first_not_of(kSpaces);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
 }
 
 struct Free {

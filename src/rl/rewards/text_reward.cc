@@ -6,19 +6,10 @@
 #include <vector>
 
 #include "io/quote.h"
+#include "rl/rewards/characters.h"
 
 namespace invar {
 namespace {
-
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 std::string normalised(std::string_view text, const ExactOptions& options) {
   text = trimmed(text);

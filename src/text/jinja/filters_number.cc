@@ -162,7 +162,7 @@ Value round(Call& call) {
   return (method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / power;
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kNumberFilters[] = {
     {"int", "?default,base", to_integer},
     {"float", "?default", to_float},
     {"abs", "", absolute},
@@ -171,6 +171,6 @@ constexpr Builtin kFilters[] = {
 
 }  // namespace
 
-std::span<const Builtin> number_filters() { return kFilters; }
+std::span<const Builtin> number_filters() { return kNumberFilters; }
 
 }  // namespace invar::jinja

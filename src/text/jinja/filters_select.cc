@@ -110,7 +110,7 @@ Value default_value(Call& call) {
 
 Value attr(Call& call) { return call.interpreter.attribute(call.self, call.text(0)); }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSelectFilters[] = {
     {"map", "*", map},
     {"select", "*", select},
     {"reject", "*", reject},
@@ -123,6 +123,6 @@ constexpr Builtin kFilters[] = {
 
 }  // namespace
 
-std::span<const Builtin> select_filters() { return kFilters; }
+std::span<const Builtin> select_filters() { return kSelectFilters; }
 
 }  // namespace invar::jinja

@@ -174,7 +174,7 @@ Value dictsort(Call& call) {
   return make_sequence(call.budget, sorted(call, pairs, keys, call.flag(2, false)));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSequenceFilters[] = {
     {"length", "", length},
     {"count", "", length},
     {"list", "", list},
@@ -193,6 +193,6 @@ constexpr Builtin kFilters[] = {
 
 }  // namespace
 
-std::span<const Builtin> sequence_filters() { return kFilters; }
+std::span<const Builtin> sequence_filters() { return kSequenceFilters; }
 
 }  // namespace invar::jinja

@@ -150,7 +150,7 @@ Value wordcount(Call& call) {
   return words;
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kStringFilters[] = {
     {"upper", "", upper},
     {"lower", "", lower},
     {"capitalize", "", capitalize},
@@ -170,6 +170,6 @@ constexpr Builtin kFilters[] = {
 
 }  // namespace
 
-std::span<const Builtin> string_filters() { return kFilters; }
+std::span<const Builtin> string_filters() { return kStringFilters; }
 
 }  // namespace invar::jinja

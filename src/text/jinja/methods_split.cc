@@ -132,7 +132,7 @@ Value partition_at(Call& call, bool from_right) {
 Value partition(Call& call) { return partition_at(call, false); }
 Value rpartition(Call& call) { return partition_at(call, true); }
 
-constexpr Builtin kMethods[] = {
+constexpr Builtin kSplitMethods[] = {
     {"split", "?sep,maxsplit", split},       {"rsplit", "?sep,maxsplit", rsplit},
     {"splitlines", "?keepends", splitlines}, {"partition", "/sep", partition},
     {"rpartition", "/sep", rpartition},
@@ -140,6 +140,6 @@ constexpr Builtin kMethods[] = {
 
 }  // namespace
 
-std::span<const Builtin> split_methods() { return kMethods; }
+std::span<const Builtin> split_methods() { return kSplitMethods; }
 
 }  // namespace invar::jinja

@@ -204,7 +204,7 @@ Value zfill(Call& call) {
   return Value(out.take());
 }
 
-constexpr Builtin kMethods[] = {
+constexpr Builtin kStringMethods[] = {
     {"strip", "/?chars", strip_both},
     {"lstrip", "/?chars", lstrip},
     {"rstrip", "/?chars", rstrip},
@@ -241,6 +241,6 @@ constexpr Builtin kMethods[] = {
 
 }  // namespace
 
-std::span<const Builtin> string_methods() { return kMethods; }
+std::span<const Builtin> string_methods() { return kStringMethods; }
 
 }  // namespace invar::jinja
