@@ -21,8 +21,6 @@ else()
   target_link_libraries(INVAR::SQLITE INTERFACE PkgConfig::SQLITE)
 endif()
 set(INVAR_TEXT_DEPS PkgConfig::PCRE2 PkgConfig::UTF8PROC)
-# What takes longest to read of what many files include.
-set(INVAR_HEADERS <fmt/format.h> <nlohmann/json.hpp>)
 set(INVAR_RL_DEPS PkgConfig::PCRE2 PkgConfig::TOMLPLUSPLUS INVAR::SQLITE)
 if(INVAR_TESTS)
   find_package(GTest REQUIRED)

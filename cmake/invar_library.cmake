@@ -1,11 +1,12 @@
-# invar_library(<folder> [LINK targets...] [SUBDIRS dirs...] [EXECUTABLE name] [PRECOMPILED])
+# invar_library(<folder> [LINK targets...] [SUBDIRS dirs...] [EXECUTABLE name] [UNITY] [SEPARATE_TESTS])
 #
 # Makes the library invar_<folder> of src/<folder>/*.cc (and of the named sub-folders). What a file is follows from
 # its name: *_test.cc is a unit test, *_fuzz.cc a fuzzer, *_avx512.cc and *_avx512bf16.cc get that tier's flags.
 # Unit tests become the program <folder>_tests; only the target `tests` builds it, so that a plain build is short.
-# PRECOMPILED: its files begin with INVAR_HEADERS, read once.
+# UNITY: invar_unity() for the library; one that planted faults replace files of cannot have it. SEPARATE_TESTS: its
+# tests are compiled one by one.
 function(invar_library folder)
-  cmake_parse_arguments(ARG "PRECOMPILED" "EXECUTABLE" "LINK;SUBDIRS" ${ARGN})
+  cmake_parse_arguments(ARG "UNITY;SEPARATE_TESTS" "EXECUTABLE" "LINK;SUBDIRS" ${ARGN})
   set(sources "")
   set(tests "")
   set(fuzzers "")
@@ -27,8 +28,8 @@ function(invar_library folder)
   if(sources)
     add_library(${target} STATIC ${sources})
     set(scope PUBLIC)
-    if(ARG_PRECOMPILED)
-      invar_precompile(${target} ${INVAR_HEADERS})
+    if(ARG_UNITY)
+      invar_unity(${target})
     endif()
   else()
     add_library(${target} INTERFACE)
@@ -37,7 +38,9 @@ function(invar_library folder)
   target_include_directories(${target} ${scope} ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(${target} ${scope} ${ARG_LINK})
   foreach(source IN LISTS sources)
-    if(source MATCHES "_avx512bf16\\.cc$")
+    if(source MATCHES "/jinja/(filters|methods|tests)_")  # each names its functions as templates do
+      set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    elseif(source MATCHES "_avx512bf16\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${INVAR_ISA_avx512bf16}")
     elseif(source MATCHES "_avx512\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${INVAR_ISA_avx512}")
@@ -51,6 +54,9 @@ function(invar_library folder)
   endif()
   if(INVAR_TESTS AND tests)
     invar_tests(${folder} SOURCES ${tests} LINK ${target})
+    if(NOT ARG_SEPARATE_TESTS)
+      invar_unity(${folder}_tests)
+    endif()
   endif()
   if(INVAR_FUZZ)
     foreach(fuzzer IN LISTS fuzzers)
@@ -64,16 +70,12 @@ function(invar_library folder)
   endif()
 endfunction()
 
-# invar_precompile(<target> headers...): most of a build's time went into reading these headers. The first target that
-# asks for them makes the precompiled header, the next ones use it.
-function(invar_precompile target)
-  string(MAKE_C_IDENTIFIER "INVAR_PRECOMPILED ${ARGN}" key)
-  get_property(owner GLOBAL PROPERTY ${key})
-  if(owner)
-    target_precompile_headers(${target} REUSE_FROM ${owner})
-  else()
-    target_precompile_headers(${target} PRIVATE ${ARGN})
-    set_property(GLOBAL PROPERTY ${key} ${target})
+# invar_unity(<target>): with INVAR_UNITY its files are compiled a few at a time, so that headers are read and JSON's
+# templates are made once for all of them. Names in unnamed namespaces must then differ between the files of a folder.
+function(invar_unity target)
+  if(INVAR_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)  # an unnamed namespace in an included .cc
   endif()
 endfunction()
 
@@ -85,7 +87,6 @@ function(invar_tests name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name}_tests EXCLUDE_FROM_ALL ${ARG_SOURCES})
   target_compile_options(${name}_tests PRIVATE -O1 -g0)
-  invar_precompile(${name}_tests <gtest/gtest.h> ${INVAR_HEADERS})
   target_link_libraries(${name}_tests PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
   target_compile_definitions(${name}_tests PRIVATE INVAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                    INVAR_BINARY="${CMAKE_BINARY_DIR}/invar")
