@@ -89,6 +89,14 @@ Status RlStep::open() {
   return check_schedule(schedule_);
 }
 
+Json RlStep::state() const { return {{"taken", taken_}}; }
+
+Status RlStep::restore(const Json& state) {
+  INVAR_TRY(const JsonObject object, JsonObject::from(state, "the state of a step"));
+  INVAR_TRY(taken_, object.require_int("taken", 0, INT64_MAX));
+  return Ok{};
+}
+
 std::string RlStep::data_digest() const {
   return task_ ? fmt::format("task {} {}", config_.data.task, config_.data.difficulty) : prompts_->digest();
 }

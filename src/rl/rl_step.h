@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/weight_updater.h"
+#include "io/json.h"
 #include "rl/data.h"
 #include "rl/filter.h"
 #include "rl/rewards/reward.h"
@@ -85,9 +86,11 @@ class RlStep {
   // Mean reward of the held-out prompts with greedy responses.
   Result<RlEval> evaluate(const Hooks& hooks);
 
-  // Draws taken from the data so far: all of the state beside weights and optimizer.
-  int64_t taken() const { return taken_; }
-  void set_taken(int64_t taken) { taken_ = taken; }
+  // All that the next step depends on beside weights, optimizer and configuration; a checkpoint holds it.
+  //   taken  draws taken from the data so far
+  Json state() const;
+  // Errors: what state() cannot have given; then nothing has changed.
+  Status restore(const Json& state);
   // Of the prompts' file, or the task's name: a resumed run checks it.
   std::string data_digest() const;
 
