@@ -26,10 +26,10 @@ bool is_port(std::string_view text) {
   return code == std::errc() && end == text.data() + text.size() && port >= 1 && port <= 65535;
 }
 
-// One exchange; every wait ends at the stream's deadline.
+// One exchange; every wait ends at the stream's deadline, or when the user has had enough.
 class Exchange {
  public:
-  explicit Exchange(int64_t timeout_s) : stream_(io_) {
+  Exchange(int64_t timeout_s, const Interrupted& interrupted) : interrupted_(interrupted), stream_(io_) {
     stream_.expires_after(std::chrono::seconds(timeout_s));
   }
 
@@ -39,33 +39,40 @@ class Exchange {
     const auto addresses = resolver.resolve(url.host, url.port, code);
     if (code) return code;
     stream_.async_connect(addresses, [&code](beast::error_code done, const auto&) { code = done; });
-    io_.run();
-    return code;
+    return wait() ? code : asio::error::operation_aborted;
   }
 
   beast::error_code send(const beast::http::request<beast::http::string_body>& request) {
     beast::error_code code;
     beast::http::async_write(stream_, request, [&code](beast::error_code done, std::size_t) { code = done; });
-    io_.restart();
-    io_.run();
-    return code;
+    return wait() ? code : asio::error::operation_aborted;
   }
 
   beast::error_code receive(HttpReply& reply) {
     beast::error_code code;
-    beast::flat_buffer buffer;
-    beast::http::response_parser<beast::http::string_body> parser;
-    parser.body_limit(kBodyMax);
-    beast::http::async_read(stream_, buffer, parser,
+    parser_.body_limit(kBodyMax);
+    beast::http::async_read(stream_, buffer_, parser_,
                             [&code](beast::error_code done, std::size_t) { code = done; });
-    io_.restart();
-    io_.run();
+    if (!wait()) return asio::error::operation_aborted;
     if (!code)
-      reply = {.status = static_cast<int>(parser.get().result_int()), .body = std::move(parser.get().body())};
+      reply = {.status = static_cast<int>(parser_.get().result_int()), .body = std::move(parser_.get().body())};
     return code;
   }
 
  private:
+  // Until what was started is done. False: interrupted; it is taken down with this, and its handler never runs.
+  bool wait() {
+    io_.restart();
+    while (!io_.stopped()) {
+      if (is_interrupted(interrupted_)) return false;
+      io_.run_for(std::chrono::milliseconds(kInterruptedEveryMs));
+    }
+    return true;
+  }
+
+  const Interrupted& interrupted_;
+  beast::flat_buffer buffer_;
+  beast::http::response_parser<beast::http::string_body> parser_;
   asio::io_context io_;
   beast::tcp_stream stream_;
 };
@@ -104,7 +111,8 @@ std::string HttpClient::address() const {
   return fmt::format("http://{}{}{}:{}{}", v6 ? "[" : "", url_.host, v6 ? "]" : "", url_.port, url_.path);
 }
 
-Result<HttpReply> HttpClient::request(std::string_view target, std::string body) const {
+Result<HttpReply> HttpClient::request(std::string_view target, std::string body,
+                                      const Interrupted& interrupted) const {
   namespace http = beast::http;
   const std::string path = url_.path.empty() && target.empty() ? "/" : url_.path + std::string(target);
   http::request<http::string_body> request{body.empty() ? http::verb::get : http::verb::post, path, 11};
@@ -115,7 +123,7 @@ Result<HttpReply> HttpClient::request(std::string_view target, std::string body)
   request.body() = std::move(body);
   request.prepare_payload();
 
-  Exchange exchange(limit_.seconds);
+  Exchange exchange(limit_.seconds, interrupted);
   HttpReply reply;
   beast::error_code code = exchange.connect(url_);
   const char* what = "cannot connect to";
@@ -127,6 +135,7 @@ Result<HttpReply> HttpClient::request(std::string_view target, std::string body)
     what = "expected an HTTP answer from";
     code = exchange.receive(reply);
   }
+  if (code == asio::error::operation_aborted && is_interrupted(interrupted)) return error("interrupted");
   if (code == beast::error::timeout)
     return error("{}{}: no answer in {} s; {} sets how long to wait", address(), target, limit_.seconds,
                  limit_.option);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/interrupted.h"
 #include "base/result.h"
 
 namespace invar {
@@ -37,8 +38,8 @@ class HttpClient {
 
   // `target` comes after the URL's path; it begins with a slash, or is empty for that path itself. An empty body is a
   // GET, any other a POST of JSON. Errors, each with the address: no such host, nobody listens, no answer in time, no
-  // HTTP, a body that is too large.
-  Result<HttpReply> request(std::string_view target, std::string body) const;
+  // HTTP, a body that is too large; "interrupted" (the look-up of a host's name is waited for all the same).
+  Result<HttpReply> request(std::string_view target, std::string body, const Interrupted& interrupted = {}) const;
 
   std::string address() const;  // "http://host:port/prefix"
 

@@ -51,6 +51,7 @@ Result<FilterDecision> filter_groups(const FilterOptions& options, std::span<con
       decision.kept.push_back(group);
     } else {
       ++decision.surplus;
+      decision.surplus_groups.push_back(group);
     }
   }
   decision.dropped = static_cast<int64_t>(dropped.size());

@@ -32,6 +32,7 @@ struct FilterDecision {
       kept;             // groups, ascending; final once groups_to_draw is 0, and then at most groups_wanted
   int64_t dropped = 0;  // groups with equal rewards among all drawn
   int64_t surplus = 0;  // good groups beyond groups_wanted
+  std::vector<int64_t> surplus_groups;  // those, ascending
   int64_t groups_to_draw = 0;
 };
 

@@ -1,11 +1,10 @@
 // RlStep: one step of reinforcement learning on one model: rollouts by the engine, rewards, advantages, an update by
 // the trainer of the same weights, and the new weights back into the engine.
 //
-// All of it is a function of (configuration, weights, data cursor): what arrives when, how work is batched and how many
+// All of it is a function of (configuration, weights, state): what arrives when, how work is batched and how many
 // threads there are changes no bit.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,14 +12,15 @@
 
 #include "engine/weight_updater.h"
 #include "io/json.h"
-#include "rl/data.h"
+#include "rl/evaluation.h"
 #include "rl/filter.h"
+#include "rl/prompt_source.h"
 #include "rl/rewards/reward.h"
-#include "rl/tasks/task.h"
+#include "rl/rollout.h"
 #include "rl/train_config.h"
-#include "text/chat_template.h"
 #include "train/advantage.h"
 #include "train/policy_trainer.h"
+#include "train/reference_model.h"
 #include "train/schedule.h"
 
 namespace invar {
@@ -31,34 +31,23 @@ struct RlMachinery {
   WeightUpdater& updater;
   PolicyTrainer& trainer;
   const Tokenizer& tokenizer;
-  const ChatTemplate* chat_template;  // null: prompts are text
-};
-
-// A sample that was drawn.
-struct RlSample {
-  int64_t prompt;  // ordinal of the prompt's draw in the run
-  int64_t index;   // in its group
-  uint64_t seed;
-  std::vector<int32_t> tokens;  // the prompt, then the response
-  int64_t prompt_tokens;
-  std::vector<float> log_probs;  // [response], the sampler's
-  std::string text;              // of the response
-  std::string prompt_text;       // as the model read it
-  std::string label;             // what was expected
-  FinishReason finish;
-  float reward = 0;
-  float advantage = 0;  // of its first token
-  bool kept = false;    // trained on
+  const ChatTemplate* chat_template;    // null: prompts are text
+  ReferenceModel* reference = nullptr;  // the model of reference_path(config); null where that is ""
 };
 
 struct RlStepResult {
   int64_t step = 0;
-  std::vector<RlSample> samples;            // by (prompt, index)
+  std::vector<RlSample> samples;            // of the groups that were trained on or dropped, by (prompt, index)
   std::vector<PolicyUpdateReport> updates;  // empty where no group was left to train on
-  double reward_mean = 0;                   // of all drawn
-  double length_mean = 0;                   // response tokens
-  double cut_off = 0;                       // part of the samples that reached max_tokens
+  // Of all `samples`; 0 where there are none.
+  double reward_mean = 0;
+  double length_mean = 0;  // response tokens
+  double cut_off = 0;      // part of the samples that reached max_tokens
   int64_t groups_dropped = 0;
+  int64_t drawn_tokens = 0;       // by this step, for whichever sample
+  int64_t off_policy_tokens = 0;  // trained on, drawn by earlier steps
+  int64_t carried_samples = 0;    // not trained on yet: the next step goes on with them
+  std::optional<double> kl;       // to the reference model: mean over the tokens trained on, of kl_kind
   float learning_rate = 0;
   double rollout_s = 0, update_s = 0;  // wall time: information, in no hash
 };
@@ -71,61 +60,49 @@ struct RlEval {
 
 class RlStep {
  public:
+  using Hooks = RlHooks;
+
   // Errors: an unknown task, a file of prompts, a reward, a schedule that is refused; a chat without a template.
   static Result<std::unique_ptr<RlStep>> create(const TrainConfig& config, const RlMachinery& machinery);
 
-  struct Hooks {
-    std::function<bool()> interrupted;
-    std::function<void(const std::string& what, double part)> progress;  // "rollout", 0.3
-    std::function<double()> seconds;                                     // a clock, for the two wall times
-  };
-  // Step number `step`, from 0 on. Errors: "interrupted", and then nothing has changed but cached keys and values;
-  // those of rewards and of the update.
+  // Step number `step`, from 0 on. Errors: "interrupted", which is noticed within 100 ms where a reward is waited for;
+  // those of rewards and of the update. Whatever the error, weights, optimizer and state are as they were.
   Result<RlStepResult> run(int64_t step, const Hooks& hooks);
 
   // Mean reward of the held-out prompts with greedy responses.
   Result<RlEval> evaluate(const Hooks& hooks);
 
   // All that the next step depends on beside weights, optimizer and configuration; a checkpoint holds it.
-  //   taken  draws taken from the data so far
+  //   taken    draws taken from the data so far
+  //   carried  groups that are not trained on yet (rollout_state.h)
   Json state() const;
   // Errors: what state() cannot have given; then nothing has changed.
   Status restore(const Json& state);
   // Of the prompts' file, or the task's name: a resumed run checks it.
-  std::string data_digest() const;
+  std::string data_digest() const { return prompts_->digest(); }
 
  private:
-  struct Group {
-    int64_t ordinal;
-    Prompt prompt;
-    std::string prompt_text;
-    std::vector<int32_t> prompt_ids;
-  };
+  struct Draft;
   RlStep(const TrainConfig& config, const RlMachinery& machinery) : config_(config), machinery_(machinery) {}
   Status open();
-  Prompt train_prompt(int64_t ordinal);
-  Result<Group> make_group(int64_t ordinal, Prompt prompt) const;
-  Result<std::vector<Group>> draw_groups(int64_t count);
-  Request request_of(const Group& group, int64_t step) const;
-  // Adds the samples of new groups, with rewards.
-  Status roll_out(std::span<const Group> groups, int64_t step, const Hooks& hooks,
-                  std::vector<RlSample>& samples);
-  Result<std::vector<float>> rewards_of(std::span<const Group> groups, std::span<const RlSample> samples);
+  Result<RolloutGroup> make_group(int64_t ordinal, int64_t step);
+  Status draw_groups(int64_t count, int64_t step, Draft& draft);
+  Status roll_out(Draft& draft, RlStepResult& result, const Hooks& hooks);
+  Status roll_out_in_part(Draft& draft, RlStepResult& result, const Hooks& hooks);
   Status update(RlStepResult& result, const Hooks& hooks);
-  Result<std::vector<RequestResult>> generate(std::vector<Request> requests, const Hooks& hooks,
-                                              const char* what);
 
   TrainConfig config_;
   RlMachinery machinery_;
-  std::optional<Task> task_;
-  std::optional<PromptSet> prompts_, eval_prompts_;
-  std::optional<DataCursor> cursor_;
+  std::optional<PromptSource> prompts_;
   std::optional<Reward> reward_;
   FilterOptions filter_;
+  RolloutOptions rollout_;
   PolicyUpdateOptions update_options_;
   AdvantageKind advantage_kind_ = AdvantageKind::kGrpo;
+  KlEstimator kl_kind_ = KlEstimator::kK3;
   Schedule schedule_;
   int64_t taken_ = 0;
+  std::vector<RolloutGroup> carried_;  // by ordinal
 };
 
 }  // namespace invar

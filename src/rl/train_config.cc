@@ -50,6 +50,7 @@ void visit_data(TrainConfig& c, Visitor& v) {
   v.field("rounds_max", c.rollout.rounds_max, 1, 1000);
   v.field("drop_equal", c.rollout.drop_equal);
   v.field("shortage", c.rollout.shortage);
+  v.field("token_budget", c.rollout.token_budget, 0, int64_t{1} << 40);
   v.field("max_tokens", c.rollout.max_tokens, 1, 1 << 20);
   v.field("temperature", c.rollout.temperature, 0, 100);
   v.field("top_p", c.rollout.top_p, 0, 1);
@@ -77,6 +78,8 @@ void visit_data(TrainConfig& c, Visitor& v) {
 
 template <class Visitor>
 void visit_learning(TrainConfig& c, Visitor& v) {
+  v.section("reference");
+  v.field("path", c.reference.path);
   v.section("algorithm");
   v.field("advantage", c.algorithm.advantage);
   v.field("objective", c.algorithm.objective);
@@ -86,6 +89,9 @@ void visit_learning(TrainConfig& c, Visitor& v) {
   v.field("aggregation", c.algorithm.aggregation);
   v.field("constant_length", c.algorithm.constant_length, 0, 1 << 20);
   v.field("entropy_coefficient", c.algorithm.entropy_coefficient, 0, 1e6);
+  v.field("kl_coefficient", c.algorithm.kl_coefficient, 0, 1e6);
+  v.field("kl_kind", c.algorithm.kl_kind);
+  v.field("kl_in", c.algorithm.kl_in);
   v.field("updates", c.algorithm.updates, 1, 1000);
   v.section("optimizer");
   v.field("learning_rate", c.optimizer.learning_rate, 0, 1);
@@ -308,6 +314,26 @@ Status check_names(const TrainConfig& c) {
   INVAR_RETURN_IF_ERROR(known("algorithm.objective", parse_policy_objective(c.algorithm.objective)));
   INVAR_RETURN_IF_ERROR(known("algorithm.aggregation", parse_loss_aggregation(c.algorithm.aggregation)));
   INVAR_RETURN_IF_ERROR(known("optimizer.decay", parse_decay(c.optimizer.decay)));
+  INVAR_RETURN_IF_ERROR(known("algorithm.kl_kind", parse_kl_estimator(c.algorithm.kl_kind)));
+  if (c.algorithm.kl_kind == "none")
+    return error("algorithm.kl_kind: expected k1, k2 or k3, found none; kl_coefficient = 0 is no KL");
+  if (c.algorithm.kl_in != "loss" && c.algorithm.kl_in != "reward")
+    return error("algorithm.kl_in: expected loss or reward, found {}", quote(c.algorithm.kl_in));
+  return Ok{};
+}
+
+Status check_token_budget(const TrainConfig& c) {
+  if (c.rollout.token_budget == 0) return Ok{};
+  const int64_t samples = c.rollout.groups_a_round * c.rollout.samples;
+  if (c.rollout.token_budget < samples)
+    return error("rollout.token_budget: expected a token at least for each of the {} samples of a step, found {}",
+                 samples, c.rollout.token_budget);
+  if (c.rollout.groups_a_round < c.rollout.groups)
+    return error("rollout.groups_a_round: expected at least rollout.groups = {} with a token_budget, found {}",
+                 c.rollout.groups, c.rollout.groups_a_round);
+  if (c.rollout.rounds_max != 1)
+    return error("rollout.rounds_max: expected 1 with a token_budget (the next step goes on), found {}",
+                 c.rollout.rounds_max);
   return Ok{};
 }
 
@@ -328,6 +354,7 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   INVAR_RETURN_IF_ERROR(reader.finish());
   INVAR_RETURN_IF_ERROR(check_names(config));
   if (config.rollout.groups_a_round == 0) config.rollout.groups_a_round = config.rollout.groups;
+  INVAR_RETURN_IF_ERROR(check_token_budget(config));
   if (config.algorithm.constant_length == 0) config.algorithm.constant_length = config.rollout.max_tokens;
   return config;
 }
@@ -336,6 +363,11 @@ Result<TrainConfig> read_train_config(const std::string& path, std::span<const s
   INVAR_TRY(const MappedFile file, MappedFile::open(path));
   const std::span<const std::byte> bytes = file.bytes();
   return parse_train_config({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, overrides);
+}
+
+std::string reference_path(const TrainConfig& config) {
+  if (!config.reference.path.empty()) return config.reference.path;
+  return config.algorithm.kl_coefficient > 0 ? config.model.path : "";
 }
 
 std::string train_config_text(const TrainConfig& config) {

@@ -40,6 +40,7 @@ struct TrainConfig {
     int64_t rounds_max = 1;
     bool drop_equal = false;  // dynamic sampling: groups whose rewards are all equal are drawn again
     std::string shortage = "fill";
+    int64_t token_budget = 0;  // most tokens of a step; what is unfinished goes on in the next one. 0: no limit
     int64_t max_tokens = 128;
     double temperature = 1;
     double top_p = 1;
@@ -50,6 +51,9 @@ struct TrainConfig {
     int64_t kv_mib = 1024;
   } rollout;
   RewardOptions reward;
+  struct Reference {
+    std::string path;  // of a model with the same tokenizer; empty: model.path, where there is a kl_coefficient
+  } reference;
   struct Algorithm {
     std::string advantage = "grpo";
     std::string objective = "clip";
@@ -57,6 +61,9 @@ struct TrainConfig {
     std::string aggregation = "token";
     int64_t constant_length = 0;  // of aggregation constant_length; 0: rollout.max_tokens
     double entropy_coefficient = 0;
+    double kl_coefficient = 0;     // of the KL to the reference model
+    std::string kl_kind = "k3";    // k1, k2, k3
+    std::string kl_in = "loss";    // or "reward"
     int64_t updates = 1;  // passes over a step's samples
   } algorithm;
   struct OptimizerSection {
@@ -79,6 +86,9 @@ struct TrainConfig {
 Result<TrainConfig> read_train_config(const std::string& path, std::span<const std::string> overrides);
 Result<TrainConfig> parse_train_config(std::string_view text, const std::string& where,
                                        std::span<const std::string> overrides);
+
+// The reference model's path, "" where the run has none.
+std::string reference_path(const TrainConfig& config);
 
 // Every key with its value, as TOML; parse_train_config of it gives the same.
 std::string train_config_text(const TrainConfig& config);

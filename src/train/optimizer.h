@@ -48,6 +48,7 @@ class Optimizer {
   std::span<float> masters() { return span(masters_); }
   std::span<float> first_moments() { return span(m_); }
   std::span<float> second_moments() { return span(v_); }
+  std::span<bf16> weights() { return weights_.span(); }
   std::span<const bf16> weights() const {
     return {weights_.data(), static_cast<std::size_t>(weights_.size())};
   }

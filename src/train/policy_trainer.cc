@@ -113,6 +113,7 @@ Status PolicyTrainer::check_on_policy(std::span<const PolicySample> samples, std
     const PolicySample& sample = samples[s];
     for (std::size_t t = 0; t < sample.log_prob_old.size(); ++t, ++at) {
       if (std::bit_cast<uint32_t>(found[at]) == std::bit_cast<uint32_t>(sample.log_prob_old[t])) continue;
+      if (static_cast<int64_t>(t) < sample.off_policy_tokens) continue;
       ++sums.differing;
       if (required)
         return error(

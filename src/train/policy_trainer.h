@@ -19,6 +19,9 @@ struct PolicySample {
   std::span<const float> log_prob_old;  // [response]: the sampler's
   std::span<const float> log_prob_ref;  // [response], or empty without KL
   std::span<const float> advantage;     // [response]
+  // So many first tokens of the response were drawn by other weights than an update on policy begins with: their
+  // log_prob_old is another number, and is not compared.
+  int64_t off_policy_tokens = 0;
 };
 
 struct PolicyUpdateOptions {
@@ -35,7 +38,7 @@ struct PolicyUpdateOptions {
 // Means over the response tokens of all samples, from integer sums (NUM-GRID).
 struct PolicyUpdateReport {
   int64_t tokens = 0;
-  int64_t differing_log_probs = 0;  // of log_prob_old, bit for bit
+  int64_t differing_log_probs = 0;  // of log_prob_old, bit for bit; those of off_policy_tokens apart
   double loss = 0;
   double entropy = 0;
   double kl_old = 0;  // exactly 0 on policy

@@ -110,11 +110,10 @@ LineProcess& LineProcess::operator=(LineProcess&& other) noexcept {
   return *this;
 }
 
-LineProcess::Exchange LineProcess::exchange(std::string_view text, int64_t timeout_s,
-                                            int64_t line_bytes_max) {
+LineProcess::Exchange LineProcess::exchange(std::string_view text, const Limits& limits) {
   const NoSigpipe guard;
-  const double deadline = monotonic_seconds() + static_cast<double>(timeout_s);
-  const auto limit = static_cast<std::size_t>(line_bytes_max);
+  const double deadline = monotonic_seconds() + static_cast<double>(limits.timeout_s);
+  const auto limit = static_cast<std::size_t>(limits.line_bytes_max);
   while (true) {
     const std::size_t end = buffer_.find('\n');
     if (std::min(end, buffer_.size()) > limit) return {Outcome::kTooLong, buffer_.substr(0, limit)};
@@ -126,9 +125,11 @@ LineProcess::Exchange LineProcess::exchange(std::string_view text, int64_t timeo
     }
     const double left = deadline - monotonic_seconds();
     if (left <= 0) return {Outcome::kSilent, {}};
+    if (is_interrupted(limits.interrupted)) return {Outcome::kInterrupted, {}};
     pollfd files[2] = {{.fd = out_, .events = POLLIN, .revents = 0},
                        {.fd = text.empty() ? -1 : in_, .events = POLLOUT, .revents = 0}};
-    if (::poll(files, 2, static_cast<int>(left * 1000) + 1) < 0 && errno != EINTR)
+    const double pause_ms = std::min(left * 1000, static_cast<double>(kInterruptedEveryMs));
+    if (::poll(files, 2, static_cast<int>(pause_ms) + 1) < 0 && errno != EINTR)
       return {Outcome::kEnded, {}};
     if (files[1].revents != 0) {
       const ssize_t n = ::write(in_, text.data(), text.size());
@@ -171,6 +172,13 @@ std::string LineProcess::kill() {
   }
   ::kill(-pid_, SIGKILL);
   return reap();
+}
+
+void LineProcess::kill_now() {
+  if (pid_ <= 0) return;
+  close_files();
+  ::kill(-pid_, SIGKILL);
+  reap();
 }
 
 void LineProcess::stop() {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/interrupted.h"
 #include "base/result.h"
 
 namespace invar {
@@ -25,17 +26,24 @@ class LineProcess {
 
   bool running() const { return pid_ > 0; }
 
-  enum class Outcome { kLine, kEnded, kSilent, kTooLong };
+  enum class Outcome { kLine, kEnded, kSilent, kTooLong, kInterrupted };
   struct Exchange {
     Outcome outcome;
     std::string line;  // of kLine, without its end; of kTooLong its beginning
   };
 
-  // Writes `text` and reads one line, both within the time limit. After any other outcome than kLine call kill().
-  Exchange exchange(std::string_view text, int64_t timeout_s, int64_t line_bytes_max);
+  struct Limits {
+    int64_t timeout_s;
+    int64_t line_bytes_max;
+    Interrupted interrupted;
+  };
+  // Writes `text` and reads one line, both within the limits. After any other outcome than kLine call kill().
+  Exchange exchange(std::string_view text, const Limits& limits);
 
   // Ends the group at once. How it ended, in words: "exited with status 3", "was killed by signal 9".
   std::string kill();
+  // The same without waiting a moment for a status of its own.
+  void kill_now();
 
   // Closes its input and gives it a second to end by itself.
   void stop();

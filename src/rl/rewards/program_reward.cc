@@ -51,7 +51,9 @@ class ProgramReward::Worker {
     return Ok{};
   }
 
-  Result<float> score(const Options& options, const RewardInput& input) {
+  void kill_now() { process_.kill_now(); }
+
+  Result<float> score(const Options& options, const RewardInput& input, const Interrupted& interrupted) {
     std::string last = "did not start";
     for (int64_t attempt = 0; attempt < options.attempts_max; ++attempt) {
       if (!process_.running()) INVAR_RETURN_IF_ERROR(start(options));
@@ -61,8 +63,13 @@ class ProgramReward::Worker {
                       {"response", input.response},
                       {"label", input.prompt->label},
                       {"metadata", input.prompt->metadata}};
-      const auto exchange =
-          process_.exchange(one_line(request) + "\n", options.timeout_s, options.line_bytes_max);
+      const auto exchange = process_.exchange(one_line(request) + "\n", {.timeout_s = options.timeout_s,
+                                                                         .line_bytes_max = options.line_bytes_max,
+                                                                         .interrupted = interrupted});
+      if (exchange.outcome == Outcome::kInterrupted) {
+        process_.kill_now();
+        return error("interrupted");
+      }
       if (exchange.outcome == Outcome::kLine) {
         Result<float> reward = parse_answer(exchange.line, id);
         if (!reward.ok()) process_.kill();
@@ -101,13 +108,14 @@ Result<ProgramReward> ProgramReward::start(const Options& options) {
   return reward;
 }
 
-Result<std::vector<float>> ProgramReward::score(std::span<const RewardInput> inputs) {
+Result<std::vector<float>> ProgramReward::score(std::span<const RewardInput> inputs,
+                                                const Interrupted& interrupted) {
   std::vector<std::optional<Result<float>>> results(inputs.size());
   const std::size_t workers = std::min(workers_.size(), inputs.size());
   // Worker w scores inputs w, w + workers, ...; after an error it stops, and the first one by index is reported.
   const auto share = [&](std::size_t w) {
     for (std::size_t i = w; i < inputs.size(); i += workers) {
-      results[i] = workers_[w]->score(options_, inputs[i]);
+      results[i] = workers_[w]->score(options_, inputs[i], interrupted);
       if (!results[i]->ok()) return;
     }
   };
@@ -115,6 +123,10 @@ Result<std::vector<float>> ProgramReward::score(std::span<const RewardInput> inp
   for (std::size_t w = 1; w < workers; ++w) threads.emplace_back(share, w);
   if (workers > 0) share(0);
   for (std::thread& thread : threads) thread.join();
+  if (is_interrupted(interrupted)) {
+    for (const std::unique_ptr<Worker>& worker : workers_) worker->kill_now();
+    return error("interrupted");
+  }
   std::vector<float> rewards;
   for (std::size_t i = 0; i < results.size(); ++i) {
     INVAR_CHECK(results[i].has_value(), "input {} was left out without an error before it", i);

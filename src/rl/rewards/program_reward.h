@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/interrupted.h"
 #include "base/result.h"
 #include "rl/rewards/reward_input.h"
 
@@ -38,8 +39,8 @@ class ProgramReward {
   // The reward of every input, by index. A worker that dies or is silent for timeout_s is killed, started again and
   // asked again; time never decides a reward, only whether there is one. Errors, of the first input that has any and
   // with its index: no answer in attempts_max attempts (with how the last one ended), a line that is no answer (never
-  // asked again).
-  Result<std::vector<float>> score(std::span<const RewardInput> inputs);
+  // asked again). "interrupted": every worker was killed; the next call starts them again.
+  Result<std::vector<float>> score(std::span<const RewardInput> inputs, const Interrupted& interrupted = {});
 
  private:
   class Worker;

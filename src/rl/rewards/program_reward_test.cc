@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/clock.h"
+
 namespace invar {
 namespace {
 
@@ -175,6 +177,25 @@ TEST_F(ProgramRewardTest, ABrokenPipeIsNoSignalOfOurs) {
   response_.assign(1 << 20, 'x');
   EXPECT_NE(message(shell("exec 0<&-; sleep 600")).find("was killed by signal 9"), std::string::npos);
   ASSERT_EQ(::sigaction(SIGPIPE, &before, nullptr), 0);
+}
+
+TEST_F(ProgramRewardTest, WhoInterruptsWaitsForNoProgram) {
+  // Four that never answer, one of them deaf to the end of its input too.
+  ProgramReward::Options options = shell("trap '' TERM HUP; while true; do sleep 30; done");
+  options.workers = 4;
+  options.timeout_s = 600;
+  auto reward = ProgramReward::start(options);
+  ASSERT_TRUE(reward.ok()) << reward.message();
+  const double begin_s = monotonic_seconds();
+  const auto scores =
+      reward->score(inputs(9), [begin_s] { return monotonic_seconds() > begin_s + 0.2; });
+  EXPECT_EQ(scores.message(), "interrupted");
+  *reward = *ProgramReward::start(shell(half()));
+  EXPECT_LT(monotonic_seconds() - begin_s, 5);
+  // And who does not is answered.
+  const auto answers = reward->score(inputs(2), [] { return false; });
+  ASSERT_TRUE(answers.ok()) << answers.message();
+  EXPECT_EQ(*answers, (std::vector<float>{0.5f, 0.5f}));
 }
 
 }  // namespace

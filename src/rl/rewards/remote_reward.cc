@@ -37,6 +37,15 @@ Result<float> parse_reply(const std::string& body, const std::string& key) {
   return static_cast<float>(*number);
 }
 
+// False: interrupted.
+bool pause(int64_t milliseconds, const Interrupted& interrupted) {
+  for (int64_t left = milliseconds; left > 0; left -= kInterruptedEveryMs) {
+    if (is_interrupted(interrupted)) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::min<int64_t>(left, kInterruptedEveryMs)));
+  }
+  return true;
+}
+
 bool again(const Result<HttpReply>& reply) {
   return !reply.ok() || reply->status == 429 || reply->status >= 500;
 }
@@ -65,30 +74,32 @@ Result<RemoteReward> RemoteReward::make(const Options& options) {
                       HttpClient(std::move(url), {.seconds = options.timeout_s, .option = "timeout_s"}));
 }
 
-Result<float> RemoteReward::score_one(const RewardInput& input) const {
+Result<float> RemoteReward::score_one(const RewardInput& input, const Interrupted& interrupted) const {
   const Json request = {
       {"prompt", input.prompt_text}, {"response", input.response}, {"label", input.prompt->label}};
   const std::string body = one_line(request);
   int64_t pause_ms = options_.backoff_ms;
   for (int64_t attempt = 1;; ++attempt) {
-    const Result<HttpReply> reply = client_.request("", body);
+    const Result<HttpReply> reply = client_.request("", body, interrupted);
+    if (is_interrupted(interrupted)) return error("interrupted");
     if (!again(reply) && reply->status == 200) return parse_reply(reply->body, options_.reward_key);
     if (!again(reply) || attempt == options_.attempts_max) {
       if (!reply.ok()) return error("{} ({} attempts)", reply.message(), attempt);
       return error("expected status 200, found {} with {} ({} attempts)", reply->status, quote(reply->body),
                    attempt);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(pause_ms));
+    if (!pause(pause_ms, interrupted)) return error("interrupted");
     pause_ms = std::min<int64_t>(pause_ms * 2, 30000);
   }
 }
 
-Result<std::vector<float>> RemoteReward::score(std::span<const RewardInput> inputs) const {
+Result<std::vector<float>> RemoteReward::score(std::span<const RewardInput> inputs,
+                                               const Interrupted& interrupted) const {
   std::vector<std::optional<Result<float>>> results(inputs.size());
   const std::size_t share = std::min(static_cast<std::size_t>(options_.connections), inputs.size());
   const auto run = [&](std::size_t first) {
     for (std::size_t i = first; i < inputs.size(); i += share) {
-      results[i] = score_one(inputs[i]);
+      results[i] = score_one(inputs[i], interrupted);
       if (!results[i]->ok()) return;
     }
   };
@@ -96,6 +107,7 @@ Result<std::vector<float>> RemoteReward::score(std::span<const RewardInput> inpu
   for (std::size_t first = 1; first < share; ++first) threads.emplace_back(run, first);
   if (share > 0) run(0);
   for (std::thread& thread : threads) thread.join();
+  if (is_interrupted(interrupted)) return error("interrupted");
   std::vector<float> rewards;
   for (std::size_t i = 0; i < results.size(); ++i) {
     INVAR_CHECK(results[i].has_value(), "input {} was left out without an error before it", i);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/interrupted.h"
 #include "base/result.h"
 #include "io/http_client.h"
 #include "rl/rewards/reward_input.h"
@@ -29,13 +30,13 @@ class RemoteReward {
 
   // The reward of every input, by index; which request came back first has no part in it. Errors, of the first input
   // that has any and with its index: no reply after all attempts, another status than 200, a reply without a finite
-  // number.
-  Result<std::vector<float>> score(std::span<const RewardInput> inputs) const;
+  // number. "interrupted".
+  Result<std::vector<float>> score(std::span<const RewardInput> inputs, const Interrupted& interrupted = {}) const;
 
  private:
   RemoteReward(Options options, HttpClient client)
       : options_(std::move(options)), client_(std::move(client)) {}
-  Result<float> score_one(const RewardInput& input) const;
+  Result<float> score_one(const RewardInput& input, const Interrupted& interrupted) const;
 
   Options options_;
   HttpClient client_;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "base/clock.h"
 #include "io/http_testing.h"
 
 namespace invar {
@@ -94,6 +95,21 @@ TEST(RemoteReward, RubbishAndSilenceAreErrors) {
                 ": no answer in 1 s; timeout_s sets how long to wait (1 attempts)");
   EXPECT_EQ(message({.url = "https://h"}).rfind("reward url: https", 0), 0u);
   EXPECT_FALSE(RemoteReward::make({.url = "http://h", .connections = 0}).ok());
+}
+
+TEST(RemoteReward, WhoInterruptsWaitsForNoServer) {
+  HttpTestServer silent([](const HttpRequestSeen&) { return HttpAnswer{.hang = true}; });
+  HttpTestServer busy([](const HttpRequestSeen&) { return HttpAnswer{.status = 503, .body = "busy"}; });
+  for (const std::string& url : {silent.url(), busy.url()}) {
+    auto reward = RemoteReward::make({.url = url, .timeout_s = 600, .backoff_ms = 60000});
+    ASSERT_TRUE(reward.ok()) << reward.message();
+    const Prompt prompt;
+    const std::vector<RewardInput> inputs(5, {.prompt = &prompt});
+    const double begin_s = monotonic_seconds();
+    const auto scores = reward->score(inputs, [begin_s] { return monotonic_seconds() > begin_s + 0.2; });
+    EXPECT_EQ(scores.message(), "interrupted");
+    EXPECT_LT(monotonic_seconds() - begin_s, 5);
+  }
 }
 
 }  // namespace

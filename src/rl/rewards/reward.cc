@@ -90,11 +90,13 @@ Result<float> Reward::text_score(const RewardInput& input) const {
   return exact_reward(response, label, options_.exact);
 }
 
-Result<std::vector<float>> Reward::base_scores(std::span<const RewardInput> inputs) {
-  if (auto* program = std::get_if<ProgramReward>(&state_)) return program->score(inputs);
-  if (auto* remote = std::get_if<RemoteReward>(&state_)) return remote->score(inputs);
+Result<std::vector<float>> Reward::base_scores(std::span<const RewardInput> inputs,
+                                               const Interrupted& interrupted) {
+  if (auto* program = std::get_if<ProgramReward>(&state_)) return program->score(inputs, interrupted);
+  if (auto* remote = std::get_if<RemoteReward>(&state_)) return remote->score(inputs, interrupted);
   std::vector<float> scores;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (is_interrupted(interrupted)) return error("interrupted");
     const Result<float> score = text_score(inputs[i]);
     if (!score.ok()) return error("sample {}: {}", i, score.message());
     scores.push_back(*score);
@@ -102,8 +104,9 @@ Result<std::vector<float>> Reward::base_scores(std::span<const RewardInput> inpu
   return scores;
 }
 
-Result<std::vector<float>> Reward::score(std::span<const RewardInput> inputs) {
-  INVAR_TRY(std::vector<float> scores, base_scores(inputs));
+Result<std::vector<float>> Reward::score(std::span<const RewardInput> inputs,
+                                         const Interrupted& interrupted) {
+  INVAR_TRY(std::vector<float> scores, base_scores(inputs, interrupted));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (options_.format_weight != 0)
       scores[i] = scores[i] + options_.format_weight * think_answer_format_reward(inputs[i].response);

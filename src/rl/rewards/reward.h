@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/interrupted.h"
 #include "base/result.h"
 #include "rl/rewards/countdown_reward.h"
 #include "rl/rewards/program_reward.h"
@@ -47,12 +48,13 @@ class Reward {
 
   // The reward of every input, by index: the fp32 score, + weight * format, + weight * overlong, + weight * length in
   // this order. Errors, with the sample's index: a prompt without the label (or, for countdown, the numbers and target
-  // in its metadata) that the kind needs; what the kind reports.
-  Result<std::vector<float>> score(std::span<const RewardInput> inputs);
+  // in its metadata) that the kind needs; what the kind reports; "interrupted", within 100 ms also where a
+  // program or a server is waited for.
+  Result<std::vector<float>> score(std::span<const RewardInput> inputs, const Interrupted& interrupted = {});
 
  private:
   Reward() = default;
-  Result<std::vector<float>> base_scores(std::span<const RewardInput> inputs);
+  Result<std::vector<float>> base_scores(std::span<const RewardInput> inputs, const Interrupted& interrupted);
   Result<float> text_score(const RewardInput& input) const;
 
   RewardOptions options_;
