@@ -78,6 +78,18 @@ struct TrainCommand {
   bool json = false;
 };
 
+struct EvalCommand {
+  std::string config;  // a TOML file of `train`; or model.path with a task or a file
+  std::vector<std::string> overrides;
+  ModelOptions model;
+  std::string task, file, reward;  // "": the configuration's
+  std::optional<int64_t> difficulty, prompts, max_tokens, seed;
+  int64_t samples = 1;
+  double temperature = 0;
+  int64_t show = 4;  // answers
+  bool json = false;
+};
+
 // The runs below a folder.
 struct RunsCommand {
   std::string folder = ".";
@@ -109,6 +121,7 @@ int run_inspect(const InspectCommand& command);
 int run_bench(const BenchCommand& command);
 int run_verify(const VerifyCommand& command);
 int run_train(const TrainCommand& command);
+int run_eval(const EvalCommand& command);
 int run_runs(const RunsCommand& command);
 int run_show(const ShowCommand& command);
 int run_diff(const DiffCommand& command);  // 0 identical, 1 different, 2 cannot compare

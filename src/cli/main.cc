@@ -267,6 +267,34 @@ void add_train(CLI::App& app, TrainCommand& command) {
   app.add_flag("--json", command.json, "a JSON object for each step instead of the table")->group(kOutput);
 }
 
+void add_eval(CLI::App& app, EvalCommand& command) {
+  app.footer(
+      "Examples:\n"
+      "  invar eval config.toml -m runs/a/checkpoint-000100\n"
+      "  invar eval -m MODEL --task arithmetic --difficulty 1 --prompts 256\n"
+      "  invar eval -m MODEL --file test.jsonl --reward boxed -n 8 --temperature 0.8");
+  app.add_option("config", command.config, "a TOML file of `invar train`: its model, data, reward and rollout")
+      ->type_name("FILE");
+  app.add_option("--set", command.overrides, "SECTION.KEY=VALUE, over the file's; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  add_model_options(app, command.model, false);
+  app.add_option("--task", command.task, "a built-in task: arithmetic, count_letters, countdown, reverse, sorting")
+      ->type_name("NAME");
+  add_number(app, "--difficulty", command.difficulty, "of the task, from 1 on");
+  app.add_option("--file", command.file, "prompts and labels as JSON lines")->type_name("FILE");
+  app.add_option("--reward", command.reward, "exact, numeric, boxed, ...: docs/howto/train.md lists them")
+      ->type_name("KIND");
+  add_number(app, "--prompts", command.prompts, "most held-out prompts");
+  add_number(app, "-n,--n", command.samples, "samples of each prompt, for pass@k")->group(kSampling);
+  add_number(app, "--temperature", command.temperature, "0: always the likeliest token")->group(kSampling);
+  add_number(app, "--max-tokens,--max-new-tokens", command.max_tokens, "most tokens of an answer")
+      ->group(kSampling);
+  add_number(app, "--seed", command.seed, "of the task's problems and of sampling")->group(kSampling);
+  add_number(app, "--show", command.show, "so many answers")->group(kOutput);
+  app.add_flag("--json", command.json, "one JSON object")->group(kOutput);
+}
+
 void add_runs(CLI::App& app, RunsCommand& command) {
   app.add_option("folder", command.folder, "where to look, with the folders in it")
       ->type_name("FOLDER")
@@ -311,7 +339,7 @@ int refuse_arguments(const CLI::App& app, const CLI::ParseError& e) {
   for (const CLI::App* sub : app.get_subcommands()) help = "invar " + sub->get_name() + " --help";
   const std::string message =
       app.get_subcommands().empty()
-          ? "expected a command: generate, chat, inspect, bench, verify, train, runs, show, diff or report"
+          ? "expected a command: generate, chat, inspect, bench, verify, train, eval, runs, show, diff or report"
           : e.what();
   fail(fmt::format("{}; see {}", message, help));
   return 2;
@@ -344,6 +372,7 @@ int run(int argc, char** argv) {
       app.add_subcommand("bench", "Measure kernels and a model beside this machine's own ceilings");
   CLI::App* verify_app =
       app.add_subcommand("verify", "Prove on this machine that nothing around a request changes its bits");
+  EvalCommand eval;
   RunsCommand runs;
   ShowCommand show;
   DiffCommand diff;
@@ -365,6 +394,8 @@ int run(int argc, char** argv) {
   add_verify(*verify_app, verify);
   CLI::App* train_app = app.add_subcommand("train", "Train a model by reinforcement learning");
   add_train(*train_app, train);
+  CLI::App* eval_app = app.add_subcommand("eval", "Score a model on held-out prompts");
+  add_eval(*eval_app, eval);
   add_runs(*runs_app, runs);
   add_show(*show_app, show);
   add_diff(*diff_app, diff);
@@ -384,6 +415,7 @@ int run(int argc, char** argv) {
   if (inspect_app->parsed()) return run_inspect(inspect);
   if (verify_app->parsed()) return run_verify(verify);
   if (train_app->parsed()) return run_train(train);
+  if (eval_app->parsed()) return run_eval(eval);
   if (runs_app->parsed()) return run_runs(runs);
   if (show_app->parsed()) return run_show(show);
   if (diff_app->parsed()) return run_diff(diff);

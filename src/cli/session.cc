@@ -35,6 +35,18 @@ Status check_memory(const WeightSource& weights) {
                needed >> 30, available >> 30);
 }
 
+// The pages of MicroBatch.
+constexpr int64_t kTrainPageSize = 64;
+
+std::optional<int32_t> first_other_token(const Tokenizer& a, const Tokenizer& b) {
+  for (int32_t id = 0; id < std::max(a.vocab_size(), b.vocab_size()); ++id) {
+    if (a.is_token(id) != b.is_token(id) || a.is_special(id) != b.is_special(id) ||
+        a.token_bytes(id) != b.token_bytes(id))
+      return id;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Tokenizer> open_tokenizer(const WeightSource& weights) {
@@ -113,6 +125,24 @@ Result<std::unique_ptr<Session>> open_session(const ModelOptions& options) {
   INVAR_TRY(session->engine, Engine::create(*session->executor, *session->queue, std::move(engine)));
   session->load_s = monotonic_seconds() - begin_s;
   return session;
+}
+
+Result<std::unique_ptr<ReferenceModel>> open_reference(const std::string& path, const Session& session,
+                                                       int64_t micro_batch_rows) {
+  INVAR_TRY(const WeightSource weights, WeightSource::open(path));
+  const ModelConfig& config = weights.config();
+  if (config.vocab_size != session.model.config.vocab_size)
+    return error("reference model {}: expected a vocabulary of {} tokens, as the model that is trained has, found {}",
+                 path, session.model.config.vocab_size, config.vocab_size);
+  INVAR_TRY(const Tokenizer tokenizer, open_tokenizer(weights));
+  if (const std::optional<int32_t> id = first_other_token(session.tokenizer, tokenizer))
+    return error("reference model {}: expected the tokenizer of the model that is trained, found another token {}",
+                 path, *id);
+  INVAR_RETURN_IF_ERROR(check_memory(weights));
+  INVAR_RETURN_IF_ERROR(check_coverage(config, session.queue->profile(), session.queue->tier(), kTrainPageSize,
+                                       session.pool->threads()));
+  INVAR_TRY(DecoderModel model, load_decoder(weights, session.pool.get()));
+  return std::make_unique<ReferenceModel>(std::move(model), *session.queue, micro_batch_rows);
 }
 
 Result<std::vector<int32_t>> Session::encode_chat(const nlohmann::ordered_json& messages) const {

@@ -12,6 +12,7 @@
 #include "model/weights.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
+#include "train/reference_model.h"
 
 namespace invar {
 
@@ -35,6 +36,11 @@ struct Session {
 // Opens everything. Errors: a missing or broken file, an unknown architecture, a bad --profile, --isa, --threads or
 // page size.
 Result<std::unique_ptr<Session>> open_session(const ModelOptions& options);
+
+// A second model that runs with the session's queue. micro_batch_rows: see ReferenceModel. Errors: those of opening a
+// model; another tokenizer than the session's, or a vocabulary of another size.
+Result<std::unique_ptr<ReferenceModel>> open_reference(const std::string& path, const Session& session,
+                                                       int64_t micro_batch_rows);
 
 // The tokenizer that belongs to the weights: in the GGUF file, or beside the safetensors.
 Result<Tokenizer> open_tokenizer(const WeightSource& weights);

@@ -56,13 +56,18 @@ class Train {
     WeightUpdater updater(session->model, session->digest, *session->queue, *session->executor,
                           *session->engine);
     PolicyTrainer trainer(session->model, *session->queue, config_.train.micro_batch_rows);
+    std::unique_ptr<ReferenceModel> reference;
+    if (const std::string path = reference_path(config_); !path.empty()) {
+      INVAR_TRY(reference, open_reference(path, *session, config_.train.micro_batch_rows));
+    }
     INVAR_TRY(const std::unique_ptr<RlStep> rl,
               RlStep::create(config_,
                              {.engine = *session->engine,
                               .updater = updater,
                               .trainer = trainer,
                               .tokenizer = session->tokenizer,
-                              .chat_template = session->chat_template ? &*session->chat_template : nullptr}));
+                              .chat_template = session->chat_template ? &*session->chat_template : nullptr,
+                              .reference = reference.get()}));
     const RlStep::Hooks hooks{
         .interrupted = [] { return Interrupt::raised(); },
         .progress =
@@ -137,9 +142,8 @@ class Train {
     status_line_.clear();
     const double elapsed = monotonic_seconds() - begin_s_;
     const double left = elapsed / static_cast<double>(done_) * static_cast<double>(config_.run.steps - done_);
-    double drawn = 0;
-    for (const RlSample& sample : result.samples) drawn += static_cast<double>(sample.log_probs.size());
-    const double rate = drawn / std::max(1e-9, result.rollout_s + result.update_s);
+    const double rate =
+        static_cast<double>(result.drawn_tokens) / std::max(1e-9, result.rollout_s + result.update_s);
     const PolicyUpdateReport update = result.updates.empty() ? PolicyUpdateReport{} : result.updates.front();
     if (command_.json) {
       nlohmann::ordered_json json = {{"step", result.step + 1},
@@ -159,6 +163,14 @@ class Train {
                                      {"update_s", result.update_s},
                                      {"gradients", update.gradient_digest},
                                      {"weights", weights}};
+      if (result.kl) json["kl"] = *result.kl;
+      if (config_.rollout.token_budget > 0) {
+        json["drawn_tokens"] = result.drawn_tokens;
+        json["off_policy_tokens"] = result.off_policy_tokens;
+        json["carried_samples"] = result.carried_samples;
+      }
+      json["trained_samples"] = std::count_if(result.samples.begin(), result.samples.end(),
+                                              [](const RlSample& sample) { return sample.kept; });
       if (eval.prompts > 0) json["eval_reward"] = eval.reward_mean;
       fmt::print("{}\n", json.dump());
     } else {

@@ -32,7 +32,7 @@ RolloutRecord rollout_record(const RlSample& sample) {
           .text = sample.text,
           .label = sample.label,
           .prompt_text = sample.prompt_text,
-          .token_ends = {}};
+          .token_ends = sample.token_ends};
 }
 
 // What every row has, the first one too.
@@ -60,16 +60,17 @@ StepRecord start_record(const RlEval& eval, std::string weights, std::string opt
 StepRecord step_record(const RlStepResult& result, const RlEval& eval, std::string weights,
                        std::string optimizer) {
   StepRecord record = record_of(result, eval, std::move(weights), std::move(optimizer));
-  double tokens = 0;
-  for (const RlSample& sample : result.samples) {
-    record.rollouts.push_back(rollout_record(sample));
-    tokens += static_cast<double>(sample.log_probs.size());
-  }
-  record.metrics = {{metric::kReward, result.reward_mean},
-                    {metric::kLength, result.length_mean},
-                    {"cut_off", result.cut_off},
-                    {"groups_dropped", static_cast<double>(result.groups_dropped)},
-                    {"learning_rate", static_cast<double>(result.learning_rate)}};
+  for (const RlSample& sample : result.samples) record.rollouts.push_back(rollout_record(sample));
+  if (!result.samples.empty())
+    record.metrics = {{metric::kReward, result.reward_mean},
+                      {metric::kLength, result.length_mean},
+                      {"cut_off", result.cut_off}};
+  record.metrics.insert(record.metrics.end(),
+                        {{"groups_dropped", static_cast<double>(result.groups_dropped)},
+                         {"off_policy_tokens", static_cast<double>(result.off_policy_tokens)},
+                         {"carried_samples", static_cast<double>(result.carried_samples)},
+                         {"learning_rate", static_cast<double>(result.learning_rate)}});
+  if (result.kl) record.metrics.push_back({metric::kKl, *result.kl});
   if (!result.updates.empty()) {
     const PolicyUpdateReport& update = result.updates.front();
     record.metrics.insert(record.metrics.end(),
@@ -83,7 +84,7 @@ StepRecord step_record(const RlStepResult& result, const RlEval& eval, std::stri
   }
   const double seconds = result.rollout_s + result.update_s;
   record.timings = {{metric::kSeconds, seconds},
-                    {metric::kTokensPerS, tokens / std::max(seconds, 1e-9)},
+                    {metric::kTokensPerS, static_cast<double>(result.drawn_tokens) / std::max(seconds, 1e-9)},
                     {"rollout_s", result.rollout_s},
                     {"update_s", result.update_s}};
   return record;
