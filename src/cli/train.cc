@@ -80,7 +80,8 @@ class Train {
       INVAR_RETURN_IF_ERROR(open_ledger(session->executor->weights().fingerprint));
     if (!command_.json)
       fmt::print("{:>6} {:>7} {:>7} {:>8} {:>8} {:>7} {:>9} {:>8} {:>9} {:>7}\n", "step", "reward", "eval",
-                 "loss", "entropy", "length", "grad norm", "clipped", "tokens/s", "left");
+                 "loss", has_kl() ? " entropy       kl" : "entropy", "length", "grad norm", "clipped", "tokens/s",
+                 "left");
     begin_s_ = monotonic_seconds();
     RlEval eval;  // by the weights that the next step begins with
     if (evaluates(0)) {
@@ -174,13 +175,23 @@ class Train {
       if (eval.prompts > 0) json["eval_reward"] = eval.reward_mean;
       fmt::print("{}\n", json.dump());
     } else {
-      fmt::print("{:>6} {:>7.3f} {:>7} {:>8.4f} {:>8.3f} {:>7.1f} {:>9.3f} {:>7.1f}% {:>9.0f} {:>7}\n",
-                 result.step + 1, result.reward_mean,
-                 eval.prompts > 0 ? fmt::format("{:.3f}", eval.reward_mean) : "", update.loss, update.entropy,
-                 result.length_mean, update.gradient_norm, 100 * update.clipped, rate, minutes_text(left));
+      // Where nothing came to its end, or nothing was trained on, there is no number.
+      const auto cell = [](bool there, const char* format, double value) {
+        return there ? fmt::format(fmt::runtime(format), value) : std::string("-");
+      };
+      const bool ended = !result.samples.empty(), trained = !result.updates.empty();
+      std::string entropy = fmt::format("{:>8}", cell(trained, "{:.3f}", update.entropy));
+      if (has_kl()) entropy += fmt::format(" {:>8}", cell(result.kl.has_value(), "{:.5f}", result.kl.value_or(0)));
+      fmt::print("{:>6} {:>7} {:>7} {:>8} {} {:>7} {:>9} {:>8} {:>9.0f} {:>7}\n", result.step + 1,
+                 cell(ended, "{:.3f}", result.reward_mean), cell(eval.prompts > 0, "{:.3f}", eval.reward_mean),
+                 cell(trained, "{:.4f}", update.loss), entropy, cell(ended, "{:.1f}", result.length_mean),
+                 cell(trained, "{:.3f}", update.gradient_norm), cell(trained, "{:.1f}%", 100 * update.clipped),
+                 rate, minutes_text(left));
     }
     std::fflush(stdout);
   }
+
+  bool has_kl() const { return !reference_path(config_).empty(); }
 
   const TrainCommand& command_;
   Interrupt interrupt_;

@@ -48,19 +48,65 @@ int64_t PromptSource::held_out_count() const {
   return held_out_ ? std::min(data_.eval_prompts, held_out_->size()) : 0;
 }
 
+// A chat, with the configuration's system message where it has none.
+nlohmann::ordered_json PromptSource::messages_of(const nlohmann::ordered_json& content) const {
+  nlohmann::ordered_json messages = content;
+  if (messages.is_string())
+    messages = nlohmann::ordered_json::array({{{"role", "user"}, {"content", content}}});
+  if (!data_.system.empty() && messages.front().value("role", "") != "system")
+    messages.insert(messages.begin(), {{"role", "system"}, {"content", data_.system}});
+  return messages;
+}
+
 Result<EncodedPrompt> PromptSource::encode(const Prompt& prompt) const {
-  nlohmann::ordered_json messages = prompt.content;
-  if (data_.chat_template) {
-    if (messages.is_string())
-      messages = nlohmann::ordered_json::array({{{"role", "user"}, {"content", messages}}});
-    if (!data_.system.empty() && messages.front().value("role", "") != "system")
-      messages.insert(messages.begin(), {{"role", "system"}, {"content", data_.system}});
-    return encode_chat(*tokenizer_, *chat_template_, messages, prompt.tools);
-  }
-  if (!messages.is_string()) return error("a chat, and data.chat_template is off");
-  EncodedPrompt encoded{.text = data_.system + messages.get<std::string>(), .ids = {}};
+  if (data_.chat_template)
+    return encode_chat(*tokenizer_, *chat_template_, messages_of(prompt.content), prompt.tools);
+  if (!prompt.content.is_string()) return error("a chat, and data.chat_template is off");
+  EncodedPrompt encoded{.text = data_.system + prompt.content.get<std::string>(), .ids = {}};
   INVAR_TRY(encoded.ids, tokenizer_->encode(encoded.text));
   return encoded;
+}
+
+// What the model is to say behind the prompt, up to and including the end of sequence.
+Result<std::vector<int32_t>> PromptSource::answer_ids(const EncodedPrompt& encoded, const Prompt& question,
+                                                      const std::string& answer) const {
+  std::vector<int32_t> ids;
+  if (data_.chat_template) {
+    nlohmann::ordered_json messages = messages_of(question.content);
+    messages.push_back({{"role", "assistant"}, {"content", answer}});
+    INVAR_TRY(const EncodedPrompt whole,
+              encode_conversation(*tokenizer_, *chat_template_, messages, question.tools));
+    if (!whole.text.starts_with(encoded.text))
+      return error("the chat template does not write an answer behind the prompt it asks for one with");
+    // A prompt's tokens are what the sampler is given: the answer is encoded apart from it.
+    INVAR_TRY(ids, tokenizer_->encode(std::string_view(whole.text).substr(encoded.text.size()),
+                                      {.add_special_tokens = false, .parse_special = true}));
+  } else {
+    INVAR_TRY(ids, tokenizer_->encode(answer, {.add_special_tokens = false}));
+  }
+  if (const std::optional<int32_t> eos = tokenizer_->eos_id()) {
+    const auto end = std::find(ids.begin(), ids.end(), *eos);
+    ids.erase(end, ids.end());
+    ids.push_back(*eos);
+  }
+  return ids;
+}
+
+Result<PromptSource::Row> PromptSource::encode_with_answer(const Prompt& prompt) const {
+  Prompt question = prompt;
+  std::string answer = label_text(prompt.label);
+  if (question.content.is_array() && question.content.back().value("role", "") == "assistant") {
+    const nlohmann::ordered_json last = question.content.back();
+    question.content.erase(question.content.size() - 1);
+    if (last.contains("content") && last["content"].is_string()) answer = last["content"].get<std::string>();
+  }
+  if (answer.empty() || question.content.empty())
+    return error("expected an answer to learn: a label, or a chat whose last message is the assistant's");
+  INVAR_TRY(const EncodedPrompt encoded, encode(question));
+  INVAR_TRY(const std::vector<int32_t> ids, answer_ids(encoded, question, answer));
+  Row row{.tokens = encoded.ids, .prompt_tokens = std::ssize(encoded.ids)};
+  row.tokens.insert(row.tokens.end(), ids.begin(), ids.end());
+  return row;
 }
 
 std::string PromptSource::digest() const {

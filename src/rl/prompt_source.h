@@ -26,10 +26,22 @@ class PromptSource {
   // What the model reads. Errors: what the template or the tokenizer refuses.
   Result<EncodedPrompt> encode(const Prompt& prompt) const;
 
+  // The prompt and the answer that fine-tuning teaches: the label, or the last message of a chat that is the
+  // assistant's; what ends an answer is part of it. Errors: no answer; a template that writes the answer otherwise than
+  // it prompts for one.
+  struct Row {
+    std::vector<int32_t> tokens;
+    int64_t prompt_tokens;
+  };
+  Result<Row> encode_with_answer(const Prompt& prompt) const;
+
   // Of the prompts' file, or the task's name: a resumed run checks it.
   std::string digest() const;
 
  private:
+  nlohmann::ordered_json messages_of(const nlohmann::ordered_json& content) const;
+  Result<std::vector<int32_t>> answer_ids(const EncodedPrompt& encoded, const Prompt& question,
+                                          const std::string& answer) const;
   PromptSource(const TrainConfig::Data& data, const Tokenizer& tokenizer, const ChatTemplate* chat_template)
       : data_(data), tokenizer_(&tokenizer), chat_template_(chat_template) {}
 

@@ -82,12 +82,6 @@ void summarise(RlStepResult& result) {
 
 }  // namespace
 
-// What a step leaves behind, if it comes to its end.
-struct RlStep::Draft {
-  int64_t taken;
-  std::vector<RolloutGroup> groups;
-};
-
 Result<std::unique_ptr<RlStep>> RlStep::create(const TrainConfig& config, const RlMachinery& machinery) {
   std::unique_ptr<RlStep> step(new RlStep(config, machinery));
   INVAR_RETURN_IF_ERROR(step->open());
@@ -98,7 +92,10 @@ Status RlStep::open() {
   INVAR_CHECK((machinery_.reference != nullptr) == !reference_path(config_).empty(), "reference \"{}\"",
               reference_path(config_));
   INVAR_TRY(prompts_, PromptSource::open(config_, machinery_.tokenizer, machinery_.chat_template));
-  INVAR_TRY(reward_, Reward::make(config_.reward));
+  update_options_ = update_options(config_);
+  if (!fine_tunes()) {
+    INVAR_TRY(reward_, Reward::make(config_.reward));
+  }
   filter_ = {.group_size = config_.rollout.samples,
              .groups_wanted = config_.rollout.groups,
              .groups_a_round = config_.rollout.groups_a_round,
@@ -108,11 +105,10 @@ Status RlStep::open() {
   if (const auto decision = filter_groups(filter_, {}); !decision.ok())
     return error("rollout: {}", decision.message());
   rollout_ = rollout_options(config_);
-  update_options_ = update_options(config_);
   INVAR_RETURN_IF_ERROR(check(update_options_.optimizer));
   INVAR_TRY(advantage_kind_, parse_advantage_kind(config_.algorithm.advantage));
   INVAR_TRY(kl_kind_, parse_kl_estimator(config_.algorithm.kl_kind));
-  if (needs_groups(advantage_kind_) && config_.rollout.samples < 2) return error("{}", kOnlyGroups);
+  if (!fine_tunes() && needs_groups(advantage_kind_) && config_.rollout.samples < 2) return error("{}", kOnlyGroups);
   INVAR_TRY(const Decay decay, parse_decay(config_.optimizer.decay));
   schedule_ = {.decay = decay,
                .peak = config_.optimizer.learning_rate,
@@ -236,10 +232,11 @@ Result<RlStepResult> RlStep::run(int64_t step, const Hooks& hooks) {
   for (RolloutGroup& group : draft.groups) {
     for (RlSample& sample : group.samples) sample.carried_tokens = std::ssize(sample.log_probs);
   }
-  INVAR_RETURN_IF_ERROR(rollout_.token_budget > 0 ? roll_out_in_part(draft, result, hooks)
-                                                  : roll_out(draft, result, hooks));
+  if (!fine_tunes())
+    INVAR_RETURN_IF_ERROR(rollout_.token_budget > 0 ? roll_out_in_part(draft, result, hooks)
+                                                    : roll_out(draft, result, hooks));
   const double rolled_s = now();
-  INVAR_RETURN_IF_ERROR(update(result, hooks));
+  INVAR_RETURN_IF_ERROR(fine_tunes() ? fine_tune(draft, result, hooks) : update(result, hooks));
   taken_ = draft.taken;
   carried_ = std::move(draft.groups);
   result.rollout_s = rolled_s - begin_s;
@@ -249,6 +246,7 @@ Result<RlStepResult> RlStep::run(int64_t step, const Hooks& hooks) {
 }
 
 Result<RlEval> RlStep::evaluate(const Hooks& hooks) {
+  if (fine_tunes()) return score_held_out(hooks);
   EvaluationOptions options{.rollout = rollout_, .samples = 1,
                             .run_seed = static_cast<uint64_t>(config_.run.seed)};
   options.rollout.temperature = 0;

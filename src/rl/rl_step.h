@@ -1,5 +1,6 @@
 // RlStep: one step of reinforcement learning on one model: rollouts by the engine, rewards, advantages, an update by
-// the trainer of the same weights, and the new weights back into the engine.
+// the trainer of the same weights, and the new weights back into the engine. Or, with the objective "sft", one of
+// supervised fine-tuning: rows of the data with their answers, and the update.
 //
 // All of it is a function of (configuration, weights, state): what arrives when, how work is batched and how many
 // threads there are changes no bit.
@@ -44,7 +45,7 @@ struct RlStepResult {
   double length_mean = 0;  // response tokens
   double cut_off = 0;      // part of the samples that reached max_tokens
   int64_t groups_dropped = 0;
-  int64_t drawn_tokens = 0;       // by this step, for whichever sample
+  int64_t drawn_tokens = 0;       // by this step, for whichever sample; fine-tuning: learnt ones
   int64_t off_policy_tokens = 0;  // trained on, drawn by earlier steps
   int64_t carried_samples = 0;    // not trained on yet: the next step goes on with them
   std::optional<double> kl;       // to the reference model: mean over the tokens trained on, of kl_kind
@@ -53,7 +54,7 @@ struct RlStepResult {
 };
 
 struct RlEval {
-  double reward_mean = 0;
+  double reward_mean = 0;  // fine-tuning: the mean log-prob of the answers' tokens
   int64_t prompts = 0;
   std::vector<std::string> texts;  // of the first few responses
 };
@@ -69,7 +70,7 @@ class RlStep {
   // those of rewards and of the update. Whatever the error, weights, optimizer and state are as they were.
   Result<RlStepResult> run(int64_t step, const Hooks& hooks);
 
-  // Mean reward of the held-out prompts with greedy responses.
+  // Mean reward of the held-out prompts with greedy responses; fine-tuning scores their answers.
   Result<RlEval> evaluate(const Hooks& hooks);
 
   // All that the next step depends on beside weights, optimizer and configuration; a checkpoint holds it.
@@ -82,7 +83,11 @@ class RlStep {
   std::string data_digest() const { return prompts_->digest(); }
 
  private:
-  struct Draft;
+  // What a step leaves behind, if it comes to its end.
+  struct Draft {
+    int64_t taken;
+    std::vector<RolloutGroup> groups;
+  };
   RlStep(const TrainConfig& config, const RlMachinery& machinery) : config_(config), machinery_(machinery) {}
   Status open();
   Result<RolloutGroup> make_group(int64_t ordinal, int64_t step);
@@ -90,6 +95,12 @@ class RlStep {
   Status roll_out(Draft& draft, RlStepResult& result, const Hooks& hooks);
   Status roll_out_in_part(Draft& draft, RlStepResult& result, const Hooks& hooks);
   Status update(RlStepResult& result, const Hooks& hooks);
+  // algorithm.updates of them, and the weights into the engine. On an error nothing has changed.
+  Status take_updates(std::span<const PolicySample> samples, RlStepResult& result, const Hooks& hooks);
+  // Supervised fine-tuning: a step of rows with answers instead of rollouts.
+  bool fine_tunes() const { return update_options_.loss.objective == PolicyObjective::kCrossEntropy; }
+  Status fine_tune(Draft& draft, RlStepResult& result, const Hooks& hooks);
+  Result<RlEval> score_held_out(const Hooks& hooks);
 
   TrainConfig config_;
   RlMachinery machinery_;

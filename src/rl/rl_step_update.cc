@@ -89,6 +89,10 @@ Status RlStep::update(RlStepResult& result, const Hooks& hooks) {
       kept.policy[i].log_prob_ref = std::span<const float>(reference).subspan(at, length);
     at += length;
   }
+  return take_updates(kept.policy, result, hooks);
+}
+
+Status RlStep::take_updates(std::span<const PolicySample> samples, RlStepResult& result, const Hooks& hooks) {
   PolicyTrainer& trainer = machinery_.trainer;
   PolicyUpdateOptions options = update_options_;
   options.interrupted = hooks.interrupted;
@@ -99,10 +103,10 @@ Status RlStep::update(RlStepResult& result, const Hooks& hooks) {
   if (config_.algorithm.updates > 1) before.emplace(trainer);
   for (int64_t i = 0; i < config_.algorithm.updates; ++i) {
     options.number = result.step * config_.algorithm.updates + i + 1;
-    options.on_policy = i == 0;
+    options.on_policy = i == 0 && !fine_tunes();
     if (hooks.progress)
       hooks.progress("update", static_cast<double>(i) / static_cast<double>(config_.algorithm.updates));
-    INVAR_TRY(PolicyUpdateReport report, trainer.update(kept.policy, options));
+    INVAR_TRY(PolicyUpdateReport report, trainer.update(samples, options));
     result.updates.push_back(std::move(report));
     if (i + 1 < config_.algorithm.updates) trainer.write();
   }

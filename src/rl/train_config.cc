@@ -317,6 +317,10 @@ Status check_names(const TrainConfig& c) {
   INVAR_RETURN_IF_ERROR(known("algorithm.kl_kind", parse_kl_estimator(c.algorithm.kl_kind)));
   if (c.algorithm.kl_kind == "none")
     return error("algorithm.kl_kind: expected k1, k2 or k3, found none; kl_coefficient = 0 is no KL");
+  if (*parse_policy_objective(c.algorithm.objective) == PolicyObjective::kCrossEntropy &&
+      (c.algorithm.kl_coefficient > 0 || !c.reference.path.empty() || c.rollout.token_budget > 0))
+    return error("algorithm.objective {}: expected no kl_coefficient, reference or token_budget: nothing is sampled",
+                 c.algorithm.objective);
   if (c.algorithm.kl_in != "loss" && c.algorithm.kl_in != "reward")
     return error("algorithm.kl_in: expected loss or reward, found {}", quote(c.algorithm.kl_in));
   return Ok{};

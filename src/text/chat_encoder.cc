@@ -12,11 +12,8 @@ Status check_utf8(const std::string& text) {
                wrong);
 }
 
-}  // namespace
-
-Result<EncodedPrompt> encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_template,
-                                  const nlohmann::ordered_json& messages,
-                                  const nlohmann::ordered_json& tools) {
+Result<EncodedPrompt> encode_messages(const Tokenizer& tokenizer, const ChatTemplate& chat_template,
+                                      const nlohmann::ordered_json& messages, ChatOptions options) {
   for (const auto& message : messages) {
     const auto content = message.find("content");
     if (content != message.end() && content->is_string())
@@ -25,15 +22,31 @@ Result<EncodedPrompt> encode_chat(const Tokenizer& tokenizer, const ChatTemplate
   const auto text_of = [&](std::optional<int32_t> id) {
     return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
   };
-  ChatOptions options;
-  options.add_generation_prompt = true;
   options.bos_token = text_of(tokenizer.bos_id());
   options.eos_token = text_of(tokenizer.eos_id());
-  options.tools = tools;
   INVAR_TRY(std::string text, chat_template.render(messages, options));
   INVAR_TRY(std::vector<int32_t> ids,
             tokenizer.encode(text, {.add_special_tokens = false, .parse_special = true}));
   return EncodedPrompt{.text = std::move(text), .ids = std::move(ids)};
+}
+
+}  // namespace
+
+Result<EncodedPrompt> encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_template,
+                                  const nlohmann::ordered_json& messages,
+                                  const nlohmann::ordered_json& tools) {
+  ChatOptions options;
+  options.add_generation_prompt = true;
+  options.tools = tools;
+  return encode_messages(tokenizer, chat_template, messages, std::move(options));
+}
+
+Result<EncodedPrompt> encode_conversation(const Tokenizer& tokenizer, const ChatTemplate& chat_template,
+                                          const nlohmann::ordered_json& messages,
+                                          const nlohmann::ordered_json& tools) {
+  ChatOptions options;
+  options.tools = tools;
+  return encode_messages(tokenizer, chat_template, messages, std::move(options));
 }
 
 }  // namespace invar

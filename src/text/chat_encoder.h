@@ -22,4 +22,9 @@ Result<EncodedPrompt> encode_chat(const Tokenizer& tokenizer, const ChatTemplate
                                   const nlohmann::ordered_json& messages,
                                   const nlohmann::ordered_json& tools = {});
 
+// A whole conversation, whose last message is the model's answer, without the beginning of another one.
+Result<EncodedPrompt> encode_conversation(const Tokenizer& tokenizer, const ChatTemplate& chat_template,
+                                          const nlohmann::ordered_json& messages,
+                                          const nlohmann::ordered_json& tools = {});
+
 }  // namespace invar
