@@ -24,7 +24,7 @@ std::string immutable_uri(const std::string& path) {
 }
 
 // SQLite quotes what it stumbled over, which in a damaged file can be anything.
-std::string one_line(std::string text) {
+std::string printable(std::string text) {
   constexpr std::size_t kLongest = 120;
   if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
   for (char& c : text) {
@@ -112,7 +112,7 @@ Result<Statement> Database::prepare(const char* sql, std::string_view doing) con
 
 Error Database::failure(std::string_view doing) const {
   const int code = sqlite3_extended_errcode(db_.get());
-  std::string why = one_line(sqlite3_errmsg(db_.get()));
+  std::string why = printable(sqlite3_errmsg(db_.get()));
   if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN) {
     const int system = sqlite3_system_errno(db_.get());
     if (system != 0) why += fmt::format(" ({})", std::strerror(system));

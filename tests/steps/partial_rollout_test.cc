@@ -44,7 +44,9 @@ TEST(PartialRollout, EverySampleIsFinishedOnceAndNoStepDrawsMoreThanItsBudget) {
   for (int64_t step = 0; step < 12; ++step) {
     const RlStepResult result = rig.run(step);
     EXPECT_LE(result.drawn_tokens, 60);
-    if (has_open(rig.steps().state())) EXPECT_GT(result.drawn_tokens, 60 - 12);  // fewer are left than samples
+    if (has_open(rig.steps().state())) {
+      EXPECT_GT(result.drawn_tokens, 60 - 12);  // fewer are left than samples
+    }
     off_policy += result.off_policy_tokens;
     drawn += result.drawn_tokens;
     for (const RlSample& sample : result.samples) {
