@@ -30,7 +30,10 @@ SampleText sample_text(const Tokenizer& tokenizer, std::span<const int32_t> toke
     result.token_ends.push_back(static_cast<int32_t>(end));
     if (bytes == 0 && tokenizer.is_token(token) && !tokenizer.is_special(token)) ++waiting;
   }
-  came(decoder.finish().size());
+  if (waiting > 0) {
+    came(decoder.finish().size());
+    result.token_ends.back() = static_cast<int32_t>(end);
+  }
   stream.finish();
   result.stopped = stream.stopped();
   result.text = stream.take_text();

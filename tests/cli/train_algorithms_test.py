@@ -148,6 +148,32 @@ class TrainAlgorithms(Case):
         self.refuse("eval", "-m", self.model, "--task", "reverse", "--prompts", 0, needles=("eval_prompts",))
         self.refuse("eval", "-m", "/no/model", "--task", "reverse", needles=("/no/model",))
 
+    def test_fine_tuning_learns_answers_and_nothing_around_it_changes_a_bit(self):
+        data = self.path("data.jsonl")
+        rows = [{"input": f"say {word}", "label": word} for word in ("tree", "house", "river", "cloud", "stone")]
+        chat = [{"role": "user", "content": "say \u00e9t\u00e9"}, {"role": "assistant", "content": "\u00e9t\u00e9"}]
+        write(data, "".join(json.dumps(row) + "\n" for row in [*rows, {"input": chat}]))
+        text = CONFIG.replace('task = "reverse"', f'file = "{data}"\neval_file = "{data}@[0:3]"')
+        sets = self.sets(algorithm__objective="sft", run__steps=30, run__eval_every=30, rollout__groups=4,
+                         optimizer__learning_rate=3e-3)
+
+        def run(*args):
+            result = self.invar("train", self.config(text), "--json", *sets, *args, timeout=200)
+            self.assertEqual(result.returncode, 0, result.stderr.decode())
+            return [{k: v for k, v in json.loads(line).items() if k not in TIMES}
+                    for line in result.stdout.splitlines()]
+
+        lines = run()
+        losses = [line["loss"] for line in lines if "loss" in line]
+        self.assertLess(sum(losses[-3:]), 0.5 * sum(losses[:3]), losses)
+        self.assertLess(lines[0]["eval_reward"], lines[-1]["eval_reward"] - 1)  # mean log-prob of held-out answers
+        self.assertEqual(run("--threads", 1, *self.sets(train__micro_batch_rows=60)), lines)
+        self.assertEqual(run("--threads", 3, *self.sets(train__micro_batch_rows=45)), lines)
+        write(data, '{"input": "say a"}\n')
+        result = self.invar("train", self.config(text.replace("@[0:3]", "")), *sets)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr.decode(), r"\Ainvar: held-out prompt 0: expected an answer[^\n]+\n\Z")
+
     def test_the_report_shows_answers_as_text_with_each_tokens_log_prob(self):
         folder, page = self.path("run"), self.path("page.html")
         self.train(run__folder=folder, run__steps=1)

@@ -30,8 +30,8 @@ TEST(PartialRollout, NothingAroundARunChangesWhatItsStepsDraw) {
   Rig straight(kBudget);
   const std::string expected = steps_text(straight, 0, 5);
   for (const RigOptions& options :
-       {RigOptions{.threads = 1, .max_running = 1, .prefill_rows = 3, .micro_batch_rows = 40},
-        RigOptions{.threads = 3, .max_running = 5, .prefill_rows = 17, .micro_batch_rows = 100}}) {
+       {RigOptions{.threads = 1, .max_running = 1, .prefill_rows = 3, .micro_batch_rows = 110},
+        RigOptions{.threads = 3, .max_running = 5, .prefill_rows = 17, .micro_batch_rows = 210}}) {
     Rig rig(kBudget, options);
     ASSERT_EQ(steps_text(rig, 0, 5), expected) << options.max_running;
   }
@@ -92,7 +92,7 @@ TEST(PartialRollout, TheBudgetIsSharedATokenEach) {
 
 TEST(PartialRollout, WithoutAnUpdateInBetweenCutSamplesAreTheWholeOnes) {
   // Weights that never move: a sample drawn in parts has the tokens, log-prob bits and text of one drawn at once.
-  const std::vector<std::string> still = {"optimizer.learning_rate=0", "rollout.stop=[\"ab\", \"e\"]"};
+  const std::vector<std::string> still = {"optimizer.learning_rate=1e-30", "rollout.stop=[\"ab\", \"e\"]"};
   Rig whole(still);
   std::map<std::pair<int64_t, int64_t>, RlSample> expected;
   for (const RlSample& sample : whole.run(0).samples) expected[{sample.prompt, sample.index}] = sample;
@@ -119,7 +119,7 @@ TEST(PartialRollout, WithoutAnUpdateInBetweenCutSamplesAreTheWholeOnes) {
 TEST(PartialRollout, ARunGoesOnFromItsStateInTheMiddle) {
   // More groups are under way than a step trains on: finished ones wait too.
   const std::vector<std::string> sets = {"rollout.token_budget=100", "rollout.groups=2", "rollout.groups_a_round=5",
-                                         "rollout.drop_equal=true", "optimizer.learning_rate=0"};
+                                         "rollout.drop_equal=true", "optimizer.learning_rate=1e-30"};
   Rig straight(sets);
   std::vector<std::string> expected;
   std::vector<Json> states;
