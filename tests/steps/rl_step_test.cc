@@ -42,7 +42,8 @@ TEST(RlStep, RewardsThatAreNoNumbersOrNeverComeStopAStepAndChangeNothing) {
     std::string script, needle;
   };
   for (const auto& [script, needle] :
-       {Case{"while read -r l; do echo NaN; done", "NaN"}, Case{R"(while read -r l; do echo "{\"id\":0,\"reward\":NaN}"; done)", "NaN"},
+       {Case{"while read -r l; do echo NaN; done", "NaN"},
+        Case{R"(while read -r l; do echo "{\"id\":0,\"reward\":NaN}"; done)", "NaN"},
         Case{R"(while read -r l; do echo "{\"id\":0,\"reward\":1e39}"; done)", "within fp32"},
         Case{"while read -r l; do echo rubbish; done", "rubbish"}, Case{"exit 3", "exited with status 3"},
         Case{"while read -r l; do :; done", "no answer in 1 s"}, Case{"kill -9 $$", "killed by signal 9"}}) {
