@@ -54,7 +54,8 @@ nlohmann::ordered_json PromptSource::messages_of(const nlohmann::ordered_json& c
   if (messages.is_string())
     messages = nlohmann::ordered_json::array({{{"role", "user"}, {"content", content}}});
   if (!data_.system.empty() && messages.front().value("role", "") != "system")
-    messages.insert(messages.begin(), {{"role", "system"}, {"content", data_.system}});
+    messages.insert(messages.begin(),
+                    nlohmann::ordered_json::object({{"role", "system"}, {"content", data_.system}}));
   return messages;
 }
 

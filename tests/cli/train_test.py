@@ -104,6 +104,13 @@ class Train(Case):
         self.assertEqual(first, self.train("--threads", 1, text=text))
         self.assertIn("eval_reward", first[0])
 
+    def test_a_system_message_comes_before_every_prompt(self):
+        run = self.path("run")
+        self.train("--set", 'data.system="Be brief."', "--set", "run.steps=1", "--set", f"run.folder={run}")
+        shown = self.invar("show", run, "--step", 1, "--sample", 0, "--json")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertRegex(json.loads(shown.stdout)["prompt_text"], r"(?s)system.*Be brief\..*user")
+
     def test_its_ledger_is_the_same_twice_and_names_the_first_difference(self):
         runs = {}
         for name, args in {"a": [], "b": ["--threads", 1, "--set", "rollout.max_running=3"],
