@@ -1,11 +1,26 @@
 #include "train/gradients.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "kernels/grad_square_sum.h"
 #include "numerics/grid_sum.h"
 
 namespace invar {
+namespace {
+
+// "model.layers.3.mlp.up_proj.weight": 3.
+std::optional<int64_t> layer_of(std::string_view name) {
+  constexpr std::string_view kPrefix = "model.layers.";
+  int64_t layer = 0;
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  const char* digits = name.data() + kPrefix.size();
+  if (std::from_chars(digits, name.data() + name.size(), layer).ec != std::errc()) return std::nullopt;
+  return layer;
+}
+
+}  // namespace
 
 Gradients::Gradients(DecoderModel& model, const ParameterLayout& layout)
     : model_(model), layout_(layout), sums_(layout.size()), overflows_(model.blocks.size() + 1) {}
@@ -51,6 +66,36 @@ void Gradients::add(Queue& queue, const Gradients& other) {
   for (std::size_t b = 0; b < overflows_.size(); ++b) overflows_[b].flag |= other.overflows_[b].flag;
   // Whose sum it was is not known here: the last flag speaks for all.
   for (const Flag& flag : flags) overflows_.back().flag |= flag.flag;
+}
+
+Status Gradients::all_reduce(Queue& queue, Communicator& ranks) {
+  std::vector<uint64_t> flags;
+  for (const Flag& flag : overflows_) flags.push_back(flag.flag);
+  INVAR_RETURN_IF_ERROR(ranks.all_reduce_max(flags));
+  for (std::size_t b = 0; b < flags.size(); ++b) overflows_[b].flag = flags[b] != 0;
+  // A sum that is no int64 comes back as its end, beyond the limit of the grid.
+  bool overflow = false;
+  INVAR_RETURN_IF_ERROR(ranks.all_reduce_sum(sums(), overflow));
+  flag_overflows(queue);
+  return Ok{};
+}
+
+void Gradients::flag_overflows(Queue& queue) {
+  std::vector<Flag> flags(layout_.named().size());
+  queue.pool().parallel_for(std::ssize(flags), [&](int64_t begin, int64_t end, int) {
+    for (auto n = static_cast<std::size_t>(begin); n < static_cast<std::size_t>(end); ++n) {
+      const ParameterLayout::Named& named = layout_.named()[n];
+      bool overflow = false;
+      for (int64_t i = 0; i < named.place.spec.elements(); ++i)
+        grid_merge(sums_[named.begin + i], 0, overflow);
+      flags[n].flag = overflow;
+    }
+  });
+  const auto others = static_cast<int64_t>(model_.blocks.size());
+  for (std::size_t n = 0; n < flags.size(); ++n) {
+    const auto block = layer_of(layout_.named()[n].place.spec.name).value_or(others);
+    overflows_[static_cast<std::size_t>(block)].flag |= flags[n].flag;
+  }
 }
 
 Status Gradients::check() const {

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/result.h"
+#include "comm/communicator.h"
 #include "nn/decoder_block.h"
 #include "numerics/square_sum.h"
 #include "train/parameters.h"
@@ -29,8 +30,9 @@ class Gradients {
   bool& overflow(std::size_t block) { return overflows_[block].flag; }
 
   void clear(Queue& queue);
-  // Adds another rank's.
   void add(Queue& queue, const Gradients& other);
+  // Becomes the sum over all ranks, on every one of them. Errors: those of the communicator.
+  Status all_reduce(Queue& queue, Communicator& ranks);
   // An error that names the first weights whose sums left the grid.
   Status check() const;
   // Of all of them; check() has passed.
@@ -42,6 +44,8 @@ class Gradients {
   };
   int64_t* at(int64_t begin) { return sums_.data() + begin; }
   LinearGrad of(const Linear& linear);
+  // Raises the flags of all sums beyond the grid's limit.
+  void flag_overflows(Queue& queue);
 
   DecoderModel& model_;
   const ParameterLayout& layout_;

@@ -61,25 +61,28 @@ MicroBatch::MicroBatch(const DecoderModel& model, Queue& queue, int64_t rows_max
   activations_.attention.row_sums = row_sums_.data();
 }
 
+Status MicroBatch::check(const TrainSequence& sequence) const {
+  const int64_t length = std::ssize(sequence.tokens);
+  if (length < 2 || sequence.scored_begin < 1 || sequence.scored_begin >= length)
+    return error("expected at least one token behind the first to score, found {} tokens, scored from {}",
+                 length, sequence.scored_begin);
+  if (length > model_.config.max_position)
+    return error("{} tokens exceed this model's context of {}", length, model_.config.max_position);
+  for (int32_t token : sequence.tokens) {
+    if (token < 0 || token >= model_.config.vocab_size)
+      return error("unknown token id {}; this model's ids are 0 to {}", token, model_.config.vocab_size - 1);
+  }
+  if (length - 1 > rows_max_)
+    return error("{} rows in a micro-batch, expected at most {}", length - 1, rows_max_);
+  return Ok{};
+}
+
 Status MicroBatch::check(std::span<const TrainSequence> sequences) const {
   int64_t rows = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
-    const TrainSequence& sequence = sequences[s];
-    const int64_t length = std::ssize(sequence.tokens);
-    if (length < 2 || sequence.scored_begin < 1 || sequence.scored_begin >= length)
-      return error(
-          "sequence {}: expected at least one token behind the first to score, found {} tokens, scored from "
-          "{}",
-          s, length, sequence.scored_begin);
-    if (length > model_.config.max_position)
-      return error("sequence {}: {} tokens exceed this model's context of {}", s, length,
-                   model_.config.max_position);
-    for (int32_t token : sequence.tokens) {
-      if (token < 0 || token >= model_.config.vocab_size)
-        return error("sequence {}: unknown token id {}; this model's ids are 0 to {}", s, token,
-                     model_.config.vocab_size - 1);
-    }
-    rows += length - 1;
+    const Status status = check(sequences[s]);
+    if (!status.ok()) return error("sequence {}: {}", s, status.message());
+    rows += std::ssize(sequences[s].tokens) - 1;
   }
   if (rows > rows_max_) return error("{} rows in a micro-batch, expected at most {}", rows, rows_max_);
   return Ok{};

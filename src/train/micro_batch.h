@@ -42,6 +42,8 @@ class MicroBatch {
 
   // Why these sequences cannot be one micro-batch, or Ok: a sequence too short or too long, an unknown token.
   Status check(std::span<const TrainSequence> sequences) const;
+  // Of one sequence by itself, without a number in front.
+  Status check(const TrainSequence& sequence) const;
 
   // Scores the sequences. check() has passed; their tokens must live until backward().
   void forward(std::span<const TrainSequence> sequences);

@@ -2,38 +2,15 @@
 // AdamW. Supervised fine-tuning is the same with another loss.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
-#include "train/micro_batch.h"
 #include "train/optimizer.h"
-#include "train/policy_loss.h"
+#include "train/policy_gradient.h"
 
 namespace invar {
-
-struct PolicySample {
-  std::span<const int32_t> tokens;      // the prompt, then the response
-  int64_t prompt_tokens;                // >= 1
-  float temperature;                    // of the response
-  std::span<const float> log_prob_old;  // [response]: the sampler's
-  std::span<const float> log_prob_ref;  // [response], or empty without KL
-  std::span<const float> advantage;     // [response]
-  // So many first tokens of the response were drawn by other weights than an update on policy begins with: their
-  // log_prob_old is another number, and is not compared.
-  int64_t off_policy_tokens = 0;
-};
-
-struct PolicyUpdateOptions {
-  PolicyLossOptions loss;
-  LossAggregation aggregation = LossAggregation::kToken;
-  int64_t constant_length = 0;  // of LossAggregation::kConstantLength
-  OptimizerOptions optimizer;
-  float learning_rate = 1e-6f;
-  int64_t number = 1;      // of this update, from 1 on
-  bool on_policy = false;  // the weights are those that drew the samples: every log-prob must have its bits
-  std::function<bool()> interrupted;
-};
 
 // Means over the response tokens of all samples, from integer sums (NUM-GRID).
 struct PolicyUpdateReport {
@@ -50,14 +27,25 @@ struct PolicyUpdateReport {
   std::string gradient_digest;  // SHA-256 of the sums
 };
 
+// Who computes an update's gradient; no bit of it depends on any of these.
+struct PolicyTrainerRanks {
+  // Ranks that are threads of this process. Each has gradients (8 bytes a weight), a micro-batch and a part of the
+  // queue's threads of its own; weights and optimizer are one. It is for testing what ranks must keep, not for speed.
+  int local = 1;
+  // Or: this process is one rank of several, each with a model, optimizer and trainer of its own, which call update()
+  // together with the same samples and options. Must outlive the trainer.
+  Communicator* communicator = nullptr;
+  bool pack = true;  // several samples in one forward
+};
+
 class PolicyTrainer {
  public:
   // micro_batch_rows: most rows of a micro-batch; the longest sample must fit. The model must outlive this.
-  PolicyTrainer(DecoderModel& model, Queue& queue, int64_t micro_batch_rows);
+  PolicyTrainer(DecoderModel& model, Queue& queue, int64_t micro_batch_rows, PolicyTrainerRanks ranks = {});
 
-  // Updates the optimizer's weights; write() puts them into the model. Errors: a sample that does not fit, a log-prob
-  // whose bits are not the sampler's though `on_policy` (names the sample, the token and both values), those of the
-  // loss and of the gradients, "interrupted". Then neither optimizer nor model has changed.
+  // Updates the optimizer's weights; write() puts them into the model. Errors: those of PolicyGradient::check() and
+  // compute(), a loss or gradients that left the grid of sums. Then neither optimizer nor model has changed, on any
+  // rank, and the message is the same on all.
   Result<PolicyUpdateReport> update(std::span<const PolicySample> samples,
                                     const PolicyUpdateOptions& options);
 
@@ -73,24 +61,21 @@ class PolicyTrainer {
   const ParameterLayout& layout() const { return layout_; }
 
  private:
-  struct Sums;
-  using PerMicroBatch = std::function<Status(std::span<const PolicySample>, std::size_t first)>;
-  // Cuts the samples, in order, and calls the body with each cut once its forward has run.
-  Status for_micro_batches(std::span<const PolicySample> samples, const std::function<bool()>& interrupted,
-                           const PerMicroBatch& body);
-  Status check_on_policy(std::span<const PolicySample> samples, std::size_t first, bool required,
-                         Sums& sums) const;
-  Status backward(std::span<const PolicySample> samples, std::size_t first,
-                  const PolicyUpdateOptions& options, const LossScale& scale, Sums& sums);
+  struct LocalRank {
+    std::unique_ptr<ThreadPool> pool;  // null: the trainer's own queue is used
+    std::unique_ptr<Queue> queue;
+    std::unique_ptr<PolicyGradient> gradient;
+  };
+  LocalRank make_rank(const PolicyGradient::Limits& limits, int rank);
+  Result<PolicySums> compute(std::span<const PolicySample> samples, const PolicyUpdateOptions& options);
 
   DecoderModel& model_;
   Queue& queue_;
-  int64_t micro_batch_rows_;
+  PolicyTrainerRanks options_;
   ParameterLayout layout_;
-  Gradients gradients_;
   Optimizer optimizer_;
   TransposedWeights transposed_;
-  MicroBatch micro_batch_;
+  std::vector<LocalRank> ranks_;
 };
 
 }  // namespace invar
