@@ -55,7 +55,8 @@ class Train {
     INVAR_TRY(const std::unique_ptr<Session> session, open_session(options));
     WeightUpdater updater(session->model, session->digest, *session->queue, *session->executor,
                           *session->engine);
-    PolicyTrainer trainer(session->model, *session->queue, config_.train.micro_batch_rows);
+    PolicyTrainer trainer(session->model, *session->queue, config_.train.micro_batch_rows,
+                          {.local = static_cast<int>(config_.train.ranks)});
     std::unique_ptr<ReferenceModel> reference;
     if (const std::string path = reference_path(config_); !path.empty()) {
       INVAR_TRY(reference, open_reference(path, *session, config_.train.micro_batch_rows));

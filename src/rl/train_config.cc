@@ -105,6 +105,7 @@ void visit_learning(TrainConfig& c, Visitor& v) {
   v.field("clip_norm", c.optimizer.clip_norm, 0, 1e12);
   v.section("train");
   v.field("micro_batch_rows", c.train.micro_batch_rows, 1, 1 << 20);
+  v.field("ranks", c.train.ranks, 1, 64);
 }
 
 template <class Visitor>

@@ -77,6 +77,7 @@ struct TrainConfig {
   } optimizer;
   struct Train {
     int64_t micro_batch_rows = 2048;
+    int64_t ranks = 1;  // of data parallelism: threads of this process
   } train;
 };
 
