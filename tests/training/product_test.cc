@@ -171,7 +171,7 @@ TEST_P(TrainingProduct, HasOneWeightHash) {
   const bool all = slow != nullptr && std::string(slow) == "1";
   const std::vector<Combination> combinations =
       all ? full_product(product.axes())
-          : covering(product.axes(), profile == Profile::kFma32 ? 24 : 0, random);
+          : covering(product.axes(), profile == Profile::kFma32 ? 40 : 0, random);
   std::printf("%zu combinations of %zu\n", combinations.size(), full_product(product.axes()).size());
   for (const Combination& combination : combinations) ASSERT_EQ(product.check(combination), "");
 }
