@@ -166,7 +166,7 @@ class Train {
                                      {"gradients", update.gradient_digest},
                                      {"weights", weights}};
       if (result.kl) json["kl"] = *result.kl;
-      if (config_.rollout.token_budget > 0) {
+      if (result.in_part) {
         json["drawn_tokens"] = result.drawn_tokens;
         json["off_policy_tokens"] = result.off_policy_tokens;
         json["carried_samples"] = result.carried_samples;

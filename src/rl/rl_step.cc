@@ -225,7 +225,7 @@ Status RlStep::roll_out_in_part(Draft& draft, RlStepResult& result, const Hooks&
 
 Result<RlStepResult> RlStep::run(int64_t step, const Hooks& hooks) {
   const auto now = [&] { return hooks.seconds ? hooks.seconds() : 0.0; };
-  RlStepResult result{.step = step};
+  RlStepResult result{.step = step, .in_part = rollout_.token_budget > 0};
   result.learning_rate = learning_rate(schedule_, step);
   const double begin_s = now();
   Draft draft{.taken = taken_, .groups = carried_};
@@ -233,8 +233,8 @@ Result<RlStepResult> RlStep::run(int64_t step, const Hooks& hooks) {
     for (RlSample& sample : group.samples) sample.carried_tokens = std::ssize(sample.log_probs);
   }
   if (!fine_tunes())
-    INVAR_RETURN_IF_ERROR(rollout_.token_budget > 0 ? roll_out_in_part(draft, result, hooks)
-                                                    : roll_out(draft, result, hooks));
+    INVAR_RETURN_IF_ERROR(result.in_part ? roll_out_in_part(draft, result, hooks)
+                                         : roll_out(draft, result, hooks));
   const double rolled_s = now();
   INVAR_RETURN_IF_ERROR(fine_tunes() ? fine_tune(draft, result, hooks) : update(result, hooks));
   taken_ = draft.taken;

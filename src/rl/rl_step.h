@@ -46,6 +46,7 @@ struct RlStepResult {
   double cut_off = 0;      // part of the samples that reached max_tokens
   int64_t groups_dropped = 0;
   int64_t drawn_tokens = 0;       // by this step, for whichever sample; fine-tuning: learnt ones
+  bool in_part = false;           // there is a token budget
   int64_t off_policy_tokens = 0;  // trained on, drawn by earlier steps
   int64_t carried_samples = 0;    // not trained on yet: the next step goes on with them
   std::optional<double> kl;       // to the reference model: mean over the tokens trained on, of kl_kind

@@ -67,9 +67,12 @@ StepRecord step_record(const RlStepResult& result, const RlEval& eval, std::stri
                       {"cut_off", result.cut_off}};
   record.metrics.insert(record.metrics.end(),
                         {{"groups_dropped", static_cast<double>(result.groups_dropped)},
-                         {"off_policy_tokens", static_cast<double>(result.off_policy_tokens)},
-                         {"carried_samples", static_cast<double>(result.carried_samples)},
                          {"learning_rate", static_cast<double>(result.learning_rate)}});
+  if (result.in_part)
+    record.metrics.insert(record.metrics.end(),
+                          {{"drawn_tokens", static_cast<double>(result.drawn_tokens)},
+                           {"off_policy_tokens", static_cast<double>(result.off_policy_tokens)},
+                           {"carried_samples", static_cast<double>(result.carried_samples)}});
   if (result.kl) record.metrics.push_back({metric::kKl, *result.kl});
   if (!result.updates.empty()) {
     const PolicyUpdateReport& update = result.updates.front();
