@@ -9,7 +9,8 @@
 namespace invar {
 namespace {
 
-const std::vector<std::string> kBudget = {"rollout.token_budget=60"};
+// Two of the three groups under way are trained on at most: the third sees weights change.
+const std::vector<std::string> kBudget = {"rollout.token_budget=60", "rollout.groups=2", "rollout.groups_a_round=3"};
 
 std::string steps_text(Rig& rig, int64_t begin, int64_t end) {
   std::string text;
@@ -41,6 +42,7 @@ TEST(PartialRollout, EverySampleIsFinishedOnceAndNoStepDrawsMoreThanItsBudget) {
   Rig rig(kBudget);
   std::map<std::pair<int64_t, int64_t>, int> seen;
   int64_t off_policy = 0, drawn = 0, trained = 0;
+  double kl_old = 0;
   for (int64_t step = 0; step < 12; ++step) {
     const RlStepResult result = rig.run(step);
     EXPECT_LE(result.drawn_tokens, 60);
@@ -56,8 +58,15 @@ TEST(PartialRollout, EverySampleIsFinishedOnceAndNoStepDrawsMoreThanItsBudget) {
       EXPECT_EQ(sample.token_ends.back(), std::ssize(sample.text));
       trained += std::ssize(sample.log_probs);
     }
-    for (const PolicyUpdateReport& update : result.updates) EXPECT_EQ(update.differing_log_probs, 0);
+    for (const PolicyUpdateReport& update : result.updates) {
+      EXPECT_EQ(update.differing_log_probs, 0);
+      if (result.off_policy_tokens == 0) {
+        EXPECT_EQ(update.kl_old, 0);
+      }
+      kl_old += update.kl_old;
+    }
   }
+  EXPECT_GT(kl_old, 0);  // tokens of older weights keep the log-probs that they were drawn with
   EXPECT_GT(off_policy, 0);
   EXPECT_GE(std::ssize(seen), 24);
   for (const auto& [sample, times] : seen) EXPECT_EQ(times, 1) << sample.first << "." << sample.second;
