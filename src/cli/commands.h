@@ -90,6 +90,16 @@ struct EvalCommand {
   bool json = false;
 };
 
+// A recorded step, made again.
+struct ReplayCommand {
+  std::string run;  // its folder, or the ledger in it
+  int64_t step = 0;
+  std::vector<std::string> overrides;  // as TrainCommand has them; only keys that change no bit
+  std::string isa = "best";
+  int threads = 0;
+  bool json = false;
+};
+
 // The runs below a folder.
 struct RunsCommand {
   std::string folder = ".";
@@ -126,5 +136,6 @@ int run_runs(const RunsCommand& command);
 int run_show(const ShowCommand& command);
 int run_diff(const DiffCommand& command);  // 0 identical, 1 different, 2 cannot compare
 int run_report(const ReportCommand& command);
+int run_replay(const ReplayCommand& command);  // 0 equal, 1 different, 2 cannot replay
 
 }  // namespace invar

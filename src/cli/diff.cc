@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/terminal.h"
 #include "rl/run_diff.h"
+#include "rl/run_folder.h"
 
 namespace invar {
 namespace {
@@ -13,7 +14,10 @@ constexpr int kCannotCompare = 2;
 Result<RunDiff> compare(const DiffCommand& command) {
   INVAR_TRY(const Ledger a, Ledger::open(ledger_path(command.a), LedgerMode::kRead));
   INVAR_TRY(const Ledger b, Ledger::open(ledger_path(command.b), LedgerMode::kRead));
-  return diff_runs(a, b);
+  INVAR_TRY(RunDiff diff, diff_runs(a, b));
+  if (diff.difference && diff.difference->state_differs())
+    diff.difference->tensor = diff_tensors(run_name(a.path()), run_name(b.path()), diff.difference->step);
+  return diff;
 }
 
 }  // namespace

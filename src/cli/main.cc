@@ -2,8 +2,11 @@
 #include <CLI/CLI.hpp>
 
 #include <charconv>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <system_error>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/terminal.h"
@@ -253,6 +256,7 @@ void add_train(CLI::App& app, TrainCommand& command) {
       "Examples:\n"
       "  invar train config.toml\n"
       "  invar train config.toml --set run.steps=50 --set optimizer.learning_rate=1e-5\n"
+      "  invar train config.toml --set run.folder=runs/a     again: goes on where that run ended\n"
       "Exit codes: 0 done, 1 an error, 2 wrong options, 130 interrupted.");
   app.add_option("config", command.config, "a TOML file; docs/howto/train.md lists its keys")
       ->type_name("FILE")
@@ -293,6 +297,22 @@ void add_eval(CLI::App& app, EvalCommand& command) {
   add_number(app, "--seed", command.seed, "of the task's problems and of sampling")->group(kSampling);
   add_number(app, "--show", command.show, "so many answers")->group(kOutput);
   app.add_flag("--json", command.json, "one JSON object")->group(kOutput);
+}
+
+void add_replay(CLI::App& app, ReplayCommand& command) {
+  app.footer(
+      "The step is made again from the run's newest checkpoint before it, or from the model, and every hash is\n"
+      "compared; nothing is written. Exit codes: 0 equal, 1 different, 2 cannot replay, 130 interrupted.");
+  app.add_option("run", command.run, "a run's folder")->type_name("RUN")->required();
+  add_number(app, "--step", command.step, "the step; 0 is the model before training")->required();
+  app.add_option("--set", command.overrides, "SECTION.KEY=VALUE of a key that changes no bit; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  app.add_option("--isa", command.isa, "best, or a tier: ref, avx2, avx512, avx512bf16")
+      ->type_name("NAME")
+      ->capture_default_str();
+  add_number(app, "-t,--threads", command.threads, "0: one for each core");
+  app.add_flag("--json", command.json, "one JSON object");
 }
 
 void add_runs(CLI::App& app, RunsCommand& command) {
@@ -339,7 +359,8 @@ int refuse_arguments(const CLI::App& app, const CLI::ParseError& e) {
   for (const CLI::App* sub : app.get_subcommands()) help = "invar " + sub->get_name() + " --help";
   const std::string message =
       app.get_subcommands().empty()
-          ? "expected a command: generate, chat, inspect, bench, verify, train, eval, runs, show, diff or report"
+          ? "expected a command: generate, chat, inspect, bench, verify, train, eval, replay, runs, show, diff or "
+            "report"
           : e.what();
   fail(fmt::format("{}; see {}", message, help));
   return 2;
@@ -353,53 +374,58 @@ void print_help(const CLI::App& app) {
   fmt::print("{}", text);
 }
 
+// The commands of the program, and what runs the one that was named.
+class Commands {
+ public:
+  explicit Commands(CLI::App& app) : app_(app) {}
+
+  template <class Command>
+  void add(const char* name, const char* help, void (*describe)(CLI::App&, Command&), int (*run)(const Command&)) {
+    const auto command = std::make_shared<Command>();
+    CLI::App* parser = app_.add_subcommand(name, help);
+    describe(*parser, *command);
+    list_.push_back({parser, [command, run] { return run(*command); }});
+  }
+  int run() const {
+    for (const Entry& entry : list_) {
+      if (entry.parser->parsed()) return entry.run();
+    }
+    return 0;
+  }
+
+ private:
+  struct Entry {
+    CLI::App* parser;
+    std::function<int()> run;
+  };
+  CLI::App& app_;
+  std::vector<Entry> list_;
+};
+
 int run(int argc, char** argv) {
   CLI::App app{"Invar runs language models: same prompt, same seed, same bits.", "invar"};
   app.get_formatter()->column_width(38);
   app.set_version_flag("--version", "invar 0.1.0, numerics version " + std::to_string(kNumericsVersion));
   app.require_subcommand(1);
-  GenerateCommand generate;
-  ChatCommand chat;
-  InspectCommand inspect;
-  BenchCommand bench;
-  VerifyCommand verify;
-  TrainCommand train;
-  CLI::App* generate_app = app.add_subcommand("generate", "Answer prompts and exit");
-  CLI::App* chat_app = app.add_subcommand("chat", "Talk to a model in the terminal");
-  CLI::App* inspect_app =
-      app.add_subcommand("inspect", "Show what a model is: shapes, sizes, tokenizer, digest");
-  CLI::App* bench_app =
-      app.add_subcommand("bench", "Measure kernels and a model beside this machine's own ceilings");
-  CLI::App* verify_app =
-      app.add_subcommand("verify", "Prove on this machine that nothing around a request changes its bits");
-  EvalCommand eval;
-  RunsCommand runs;
-  ShowCommand show;
-  DiffCommand diff;
-  ReportCommand report;
-  CLI::App* runs_app = app.add_subcommand("runs", "List the training runs below a folder");
-  CLI::App* show_app = app.add_subcommand("show", "Show a run: its steps, one step, one sample");
-  CLI::App* diff_app =
-      app.add_subcommand("diff", "Find the step, sample and token where two runs first differ");
-  CLI::App* report_app = app.add_subcommand("report", "Write one HTML page about one or more runs");
+  Commands commands(app);
+  commands.add("generate", "Answer prompts and exit", add_generate, run_generate);
+  commands.add("chat", "Talk to a model in the terminal", add_chat, run_chat);
+  commands.add("inspect", "Show what a model is: shapes, sizes, tokenizer, digest", add_inspect, run_inspect);
+  commands.add("bench", "Measure kernels and a model beside this machine's own ceilings", add_bench, run_bench);
+  commands.add("verify", "Prove on this machine that nothing around a request changes its bits", add_verify,
+               run_verify);
+  commands.add("train", "Train a model by reinforcement learning", add_train, run_train);
+  commands.add("eval", "Score a model on held-out prompts", add_eval, run_eval);
+  commands.add("replay", "Make a recorded training step again and compare every hash", add_replay, run_replay);
+  commands.add("runs", "List the training runs below a folder", add_runs, run_runs);
+  commands.add("show", "Show a run: its steps, one step, one sample", add_show, run_show);
+  commands.add("diff", "Find the step, sample, token and tensor where two runs first differ", add_diff, run_diff);
+  commands.add("report", "Write one HTML page about one or more runs", add_report, run_report);
   // After the commands, which would inherit it.
   app.footer(
       "invar COMMAND --help lists a command's options. Exit codes: 0 done, 1 refused or failed, 2 wrong "
       "options,\n"
       "130 interrupted.");
-  add_generate(*generate_app, generate);
-  add_chat(*chat_app, chat);
-  add_inspect(*inspect_app, inspect);
-  add_bench(*bench_app, bench);
-  add_verify(*verify_app, verify);
-  CLI::App* train_app = app.add_subcommand("train", "Train a model by reinforcement learning");
-  add_train(*train_app, train);
-  CLI::App* eval_app = app.add_subcommand("eval", "Score a model on held-out prompts");
-  add_eval(*eval_app, eval);
-  add_runs(*runs_app, runs);
-  add_show(*show_app, show);
-  add_diff(*diff_app, diff);
-  add_report(*report_app, report);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -410,17 +436,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return refuse_arguments(app, e);
   }
-  if (generate_app->parsed()) return run_generate(generate);
-  if (chat_app->parsed()) return run_chat(chat);
-  if (inspect_app->parsed()) return run_inspect(inspect);
-  if (verify_app->parsed()) return run_verify(verify);
-  if (train_app->parsed()) return run_train(train);
-  if (eval_app->parsed()) return run_eval(eval);
-  if (runs_app->parsed()) return run_runs(runs);
-  if (show_app->parsed()) return run_show(show);
-  if (diff_app->parsed()) return run_diff(diff);
-  if (report_app->parsed()) return run_report(report);
-  return run_bench(bench);
+  return commands.run();
 }
 
 }  // namespace

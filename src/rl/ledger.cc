@@ -154,16 +154,19 @@ Status Ledger::transact(const std::string& doing, Body&& body) {
   return status;
 }
 
-Status Ledger::begin(const RunInfo& info) {
+Status Ledger::check_run(const RunInfo& info) const {
   INVAR_TRY(const std::vector<RunInfo> before, starts());
-  if (!before.empty()) {
-    const RunInfo& began = before.front();
-    INVAR_RETURN_IF_ERROR(check_same(path(), "the model", began.fingerprint, info.fingerprint));
-    INVAR_RETURN_IF_ERROR(check_same(path(), "numerics version", std::to_string(began.numerics_version),
-                                     std::to_string(info.numerics_version)));
-    INVAR_RETURN_IF_ERROR(check_same(path(), "profile", began.profile, info.profile));
-    INVAR_RETURN_IF_ERROR(check_same(path(), "seed", std::to_string(began.seed), std::to_string(info.seed)));
-  }
+  if (before.empty()) return Ok{};
+  const RunInfo& began = before.front();
+  INVAR_RETURN_IF_ERROR(check_same(path(), "the model", began.fingerprint, info.fingerprint));
+  INVAR_RETURN_IF_ERROR(check_same(path(), "numerics version", std::to_string(began.numerics_version),
+                                   std::to_string(info.numerics_version)));
+  INVAR_RETURN_IF_ERROR(check_same(path(), "profile", began.profile, info.profile));
+  return check_same(path(), "seed", std::to_string(began.seed), std::to_string(info.seed));
+}
+
+Status Ledger::begin(const RunInfo& info) {
+  INVAR_RETURN_IF_ERROR(check_run(info));
   INVAR_RETURN_IF_ERROR(transact("cannot record the start of the run", [&]() -> Status {
     INVAR_TRY(Statement insert,
               database_.prepare(

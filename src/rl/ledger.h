@@ -55,8 +55,9 @@ class Ledger {
 
   const std::string& path() const { return database_.path(); }
 
-  // Once before append(), also to go on with a run. Errors: the ledger holds a run of another model, numerics version,
-  // profile or seed.
+  // Errors: the ledger holds a run of another model, numerics version, profile or seed.
+  Status check_run(const RunInfo& info) const;
+  // Once before append(), also to go on with a run. Errors: those of check_run.
   Status begin(const RunInfo& info);
 
   // Records a step, whole or not at all, safely on the disk when this returns; gives its chain hash. Steps follow each

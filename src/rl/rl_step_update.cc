@@ -1,4 +1,5 @@
 // The half of a step that changes weights: KL to the reference, advantages, updates, weights into the engine.
+#include "rl/publish_weights.h"
 #include "rl/rl_step.h"
 #include "train/saved_trainer.h"
 
@@ -8,8 +9,8 @@ namespace {
 // The samples that are trained on, [S], and what advantages are made of.
 struct KeptSamples {
   std::vector<RlSample*> samples;
-  std::vector<float> rewards;     // [S]
-  std::vector<int64_t> lengths;   // [S]: response tokens; T is their sum
+  std::vector<float> rewards;        // [S]
+  std::vector<int64_t> lengths;      // [S]: response tokens; T is their sum
   std::vector<PolicySample> policy;  // [S], advantages and reference still to come
 };
 
@@ -48,18 +49,6 @@ double mean(std::span<const float> values) {
   return sum / static_cast<double>(values.size());
 }
 
-std::vector<WeightUpdater::NamedWeight> named_weights(PolicyTrainer& trainer) {
-  std::vector<WeightUpdater::NamedWeight> weights;
-  const std::span<const bf16> values = trainer.optimizer().weights();
-  for (const ParameterLayout::Named& named : trainer.layout().named()) {
-    weights.push_back({.name = named.place.spec.name,
-                       .shape = named.place.spec.shape,
-                       .values = values.subspan(static_cast<std::size_t>(named.begin),
-                                                static_cast<std::size_t>(named.place.spec.elements()))});
-  }
-  return weights;
-}
-
 }  // namespace
 
 Status RlStep::update(RlStepResult& result, const Hooks& hooks) {
@@ -73,13 +62,14 @@ Status RlStep::update(RlStepResult& result, const Hooks& hooks) {
     result.kl = mean(kl);
   }
   const bool kl_in_reward = config_.algorithm.kl_in == "reward" && config_.algorithm.kl_coefficient > 0;
-  INVAR_TRY(const std::vector<float> advantages,
-            token_advantages({.kind = advantage_kind_,
-                              .batch = {.rewards = kept.rewards,
-                                        .tokens = kept.lengths,
-                                        .kl = kl_in_reward ? std::span<const float>(kl) : std::span<const float>(),
-                                        .kl_coefficient = static_cast<float>(config_.algorithm.kl_coefficient)},
-                              .group_size = config_.rollout.samples}));
+  INVAR_TRY(
+      const std::vector<float> advantages,
+      token_advantages({.kind = advantage_kind_,
+                        .batch = {.rewards = kept.rewards,
+                                  .tokens = kept.lengths,
+                                  .kl = kl_in_reward ? std::span<const float>(kl) : std::span<const float>(),
+                                  .kl_coefficient = static_cast<float>(config_.algorithm.kl_coefficient)},
+                        .group_size = config_.rollout.samples}));
   std::size_t at = 0;
   for (std::size_t i = 0; i < kept.samples.size(); ++i) {
     const auto length = static_cast<std::size_t>(kept.lengths[i]);
@@ -97,7 +87,6 @@ Status RlStep::take_updates(std::span<const PolicySample> samples, RlStepResult&
   PolicyUpdateOptions options = update_options_;
   options.interrupted = hooks.interrupted;
   options.learning_rate = result.learning_rate;
-  const std::vector<WeightUpdater::NamedWeight> weights = named_weights(trainer);
   // A single update changes nothing when it fails; of several, the first ones have.
   std::optional<SavedTrainer> before;
   if (config_.algorithm.updates > 1) before.emplace(trainer);
@@ -110,10 +99,9 @@ Status RlStep::take_updates(std::span<const PolicySample> samples, RlStepResult&
     result.updates.push_back(std::move(report));
     if (i + 1 < config_.algorithm.updates) trainer.write();
   }
-  // Into the engine too: its cache, version and fingerprint go with them. The weights are the model's own.
-  const Status written = machinery_.updater.replace(weights);
+  // The weights are the model's own.
+  const Status written = publish_weights(trainer, machinery_.updater);
   INVAR_CHECK(written.ok(), "{}", written.message());
-  trainer.weights_written();
   if (before) before->forget();
   return Ok{};
 }

@@ -99,16 +99,6 @@ std::vector<Sides> value_differences(const NamedValues& a, const NamedValues& b)
   return sides;
 }
 
-NamedValues evals_of(const std::vector<StepEval>& evals, int64_t step) {
-  NamedValues values;
-  for (const StepEval& eval : evals) {
-    if (eval.step == step)
-      values.emplace_back(fmt::format("score on {} of {} prompts", eval.result.name, eval.result.prompts),
-                          eval.result.score);
-  }
-  return values;
-}
-
 std::vector<Sides> hash_sides(const StepHashes& a, const StepHashes& b) {
   return {{"rollouts", a.rollouts, b.rollouts},
           {"rewards", a.rewards, b.rewards},
@@ -126,27 +116,6 @@ struct Side {
     return steps[static_cast<std::size_t>(step - steps.front().step)];
   }
 };
-
-Result<std::optional<StepDifference>> diff_step(const Side& a, const Side& b, int64_t step) {
-  const StepSummary &in_a = a.at(step), &in_b = b.at(step);
-  StepDifference difference{.step = step, .hashes = hash_sides(in_a.hashes, in_b.hashes)};
-  INVAR_TRY(const std::vector<RolloutRecord> rows_a, a.ledger.rollouts(step));
-  INVAR_TRY(const std::vector<RolloutRecord> rows_b, b.ledger.rollouts(step));
-  difference.a_altered =
-      hash_rollouts(rows_a) != in_a.hashes.rollouts || hash_rewards(rows_a) != in_a.hashes.rewards;
-  difference.b_altered =
-      hash_rollouts(rows_b) != in_b.hashes.rollouts || hash_rewards(rows_b) != in_b.hashes.rewards;
-  INVAR_TRY(NamedValues values_a, a.ledger.metrics(step));
-  INVAR_TRY(NamedValues values_b, b.ledger.metrics(step));
-  for (auto& value : evals_of(a.evals, step)) values_a.push_back(std::move(value));
-  for (auto& value : evals_of(b.evals, step)) values_b.push_back(std::move(value));
-  difference.values = value_differences(values_a, values_b);
-  if (in_a.hashes == in_b.hashes && !difference.a_altered && !difference.b_altered &&
-      difference.values.empty())
-    return std::optional<StepDifference>();
-  difference.sample = sample_difference(rows_a, rows_b);
-  return std::optional(std::move(difference));
-}
 
 // Lines that only one of the configs has, in their order.
 std::vector<Sides> config_differences(const std::string& a, const std::string& b) {
@@ -186,6 +155,39 @@ std::string_view token_text(const RolloutRecord& rollout, std::size_t token) {
       .substr(begin, static_cast<std::size_t>(rollout.token_ends[token]) - begin);
 }
 
+std::string score_name(const EvalResult& eval) {
+  return fmt::format("score on {} of {} prompts", eval.name, eval.prompts);
+}
+
+Result<StepContents> read_step(const Ledger& ledger, const StepSummary& summary,
+                               const std::vector<StepEval>& evals) {
+  StepContents contents{.hashes = summary.hashes, .rollouts = {}, .values = {}};
+  INVAR_TRY(contents.rollouts, ledger.rollouts(summary.step));
+  INVAR_TRY(contents.values, ledger.metrics(summary.step));
+  for (const StepEval& eval : evals) {
+    if (eval.step == summary.step) contents.values.emplace_back(score_name(eval.result), eval.result.score);
+  }
+  return contents;
+}
+
+std::optional<StepDifference> diff_steps(int64_t step, const StepContents& a, const StepContents& b) {
+  const auto altered = [](const StepContents& side) {
+    return hash_rollouts(side.rollouts) != side.hashes.rollouts ||
+           hash_rewards(side.rollouts) != side.hashes.rewards;
+  };
+  StepDifference difference{.step = step,
+                            .hashes = hash_sides(a.hashes, b.hashes),
+                            .a_altered = altered(a),
+                            .b_altered = altered(b),
+                            .sample = {},
+                            .values = value_differences(a.values, b.values),
+                            .tensor = {}};
+  if (a.hashes == b.hashes && !difference.a_altered && !difference.b_altered && difference.values.empty())
+    return std::nullopt;
+  difference.sample = sample_difference(a.rollouts, b.rollouts);
+  return difference;
+}
+
 Result<RunDiff> diff_runs(const Ledger& a, const Ledger& b) {
   INVAR_TRY(const RunInfo info_a, a.run_info());
   INVAR_TRY(const RunInfo info_b, b.run_info());
@@ -211,7 +213,9 @@ Result<RunDiff> diff_runs(const Ledger& a, const Ledger& b) {
                  side_a.steps.front().step, diff.a_last, a.path(), side_b.steps.front().step, diff.b_last,
                  b.path());
   for (int64_t step = diff.first; step <= diff.last && !diff.difference; ++step) {
-    INVAR_TRY(diff.difference, diff_step(side_a, side_b, step));
+    INVAR_TRY(const StepContents in_a, read_step(a, side_a.at(step), side_a.evals));
+    INVAR_TRY(const StepContents in_b, read_step(b, side_b.at(step), side_b.evals));
+    diff.difference = diff_steps(step, in_a, in_b);
   }
   return diff;
 }

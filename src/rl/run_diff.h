@@ -1,4 +1,4 @@
-// Where two runs first differ: the step, then which hash, then the sample, then the token.
+// Where two runs first differ: the step, then which hash, then the sample, then the token, then the tensor.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "io/json.h"
 #include "rl/ledger.h"
+#include "rl/tensor_diff.h"
 
 namespace invar {
 
@@ -47,6 +48,11 @@ struct StepDifference {
   bool b_altered = false;
   std::optional<SampleDifference> sample;
   std::vector<Sides> values;  // metrics and scores whose bits differ
+  // Of the checkpoints of this step, where both runs have one and weights or optimizer differ. The caller's to fill in:
+  // a ledger does not know of checkpoints.
+  std::optional<TensorDifference> tensor;
+
+  bool state_differs() const { return !hashes.at(3).same() || !hashes.at(4).same(); }
 };
 
 struct RunDiff {
@@ -59,6 +65,23 @@ struct RunDiff {
   bool identical() const { return !difference; }
 };
 
+// A step of a run, as much of it as is compared.
+struct StepContents {
+  StepHashes hashes;
+  std::vector<RolloutRecord> rollouts;
+  NamedValues values;  // metrics and scores
+};
+
+// The score's name among the values.
+std::string score_name(const EvalResult& eval);
+
+// Errors: those of Ledger::rollouts and metrics. `evals`: of the ledger.
+Result<StepContents> read_step(const Ledger& ledger, const StepSummary& summary,
+                               const std::vector<StepEval>& evals);
+
+// Nothing where hashes, rows and values are equal and the rows have the hashes that stand beside them.
+std::optional<StepDifference> diff_steps(int64_t step, const StepContents& a, const StepContents& b);
+
 // Compares hashes, metrics, scores and the recorded rows of every step both have; wall times never. Errors: a ledger
 // that cannot be read or has no run, no step in common.
 Result<RunDiff> diff_runs(const Ledger& a, const Ledger& b);
@@ -66,6 +89,9 @@ Result<RunDiff> diff_runs(const Ledger& a, const Ledger& b);
 // As text of some lines, for a terminal; names are what the user called the runs.
 std::string diff_text(const RunDiff& diff, const std::string& name_a, const std::string& name_b);
 nlohmann::ordered_json diff_json(const RunDiff& diff);
+// The same of one step's difference alone.
+std::string step_text(const StepDifference& difference);
+nlohmann::ordered_json step_json(const StepDifference& difference);
 
 // The piece of the answer that a token gave; empty when that was not recorded.
 std::string_view token_text(const RolloutRecord& rollout, std::size_t token);

@@ -66,29 +66,24 @@ std::string sample_lines(const SampleDifference& sample) {
   return text;
 }
 
-std::string step_lines(const StepDifference& difference) {
-  std::string text;
-  for (const auto& [run, altered] :
-       {std::pair("A", difference.a_altered), std::pair("B", difference.b_altered)}) {
-    if (altered)
-      text += fmt::format(
-          "{}'s recorded samples do not have the hash that {} recorded: the file was changed after it "
-          "was written\n",
-          run, run);
-  }
-  text += fmt::format("\n  {:<10}  {:<16}  {}\n", "hash", "A", "B");
-  std::string names;
-  for (const Sides& hash : difference.hashes) {
-    text += fmt::format("  {:<10}  {:.16}  {:.16}  {}\n", hash.name, hash.a, hash.b,
-                        hash.same() ? "equal" : "DIFFERS");
-    if (!hash.same()) names += (names.empty() ? "" : ", ") + hash.name;
-  }
-  text += "\n";
-  if (difference.sample) text += sample_lines(*difference.sample);
-  if (!difference.sample && !names.empty())
-    text += fmt::format("all samples are equal; what differs was computed from them: {}\n", names);
-  if (!difference.values.empty()) text += "metrics that differ:\n" + sides_lines(difference.values, 2);
-  return text;
+std::string tensor_lines(const TensorDifference& tensor) {
+  std::string text =
+      fmt::format("tensor {}, the first of {} that differ, of {} in the checkpoints of this step\n",
+                  printable(tensor.name), tensor.tensors_differing, tensor.tensors);
+  if (tensor.elements_differing == 0) return text + "  only one run has it, or with another shape\n";
+  return text + fmt::format("  element {}, the first of {} that differ: A {}, B {}\n", tensor.index,
+                            tensor.elements_differing, tensor.a, tensor.b);
+}
+
+OrderedJson tensor_json(const TensorDifference& tensor) {
+  return {{"name", tensor.name},
+          {"shape", tensor.shape},
+          {"index", tensor.index},
+          {"a", tensor.a},
+          {"b", tensor.b},
+          {"elements_differing", tensor.elements_differing},
+          {"tensors_differing", tensor.tensors_differing},
+          {"tensors", tensor.tensors}};
 }
 
 OrderedJson sides_json(const std::vector<Sides>& sides) {
@@ -121,6 +116,34 @@ OrderedJson sample_json(const SampleDifference& sample) {
   return json;
 }
 
+}  // namespace
+
+std::string step_text(const StepDifference& difference) {
+  std::string text;
+  for (const auto& [run, altered] :
+       {std::pair("A", difference.a_altered), std::pair("B", difference.b_altered)}) {
+    if (altered)
+      text += fmt::format(
+          "{}'s recorded samples do not have the hash that {} recorded: the file was changed after it "
+          "was written\n",
+          run, run);
+  }
+  text += fmt::format("\n  {:<10}  {:<16}  {}\n", "hash", "A", "B");
+  std::string names;
+  for (const Sides& hash : difference.hashes) {
+    text += fmt::format("  {:<10}  {:.16}  {:.16}  {}\n", hash.name, hash.a, hash.b,
+                        hash.same() ? "equal" : "DIFFERS");
+    if (!hash.same()) names += (names.empty() ? "" : ", ") + hash.name;
+  }
+  text += "\n";
+  if (difference.sample) text += sample_lines(*difference.sample);
+  if (!difference.sample && !names.empty())
+    text += fmt::format("all samples are equal; what differs was computed from them: {}\n", names);
+  if (difference.tensor) text += tensor_lines(*difference.tensor);
+  if (!difference.values.empty()) text += "metrics that differ:\n" + sides_lines(difference.values, 2);
+  return text;
+}
+
 OrderedJson step_json(const StepDifference& difference) {
   OrderedJson json = {{"step", difference.step}};
   json["differing_hashes"] = OrderedJson::array();
@@ -132,11 +155,10 @@ OrderedJson step_json(const StepDifference& difference) {
   if (difference.a_altered) json["altered"].push_back("a");
   if (difference.b_altered) json["altered"].push_back("b");
   json["sample"] = difference.sample ? sample_json(*difference.sample) : OrderedJson();
+  json["tensor"] = difference.tensor ? tensor_json(*difference.tensor) : OrderedJson();
   json["metrics"] = sides_json(difference.values);
   return json;
 }
-
-}  // namespace
 
 std::string diff_text(const RunDiff& diff, const std::string& name_a, const std::string& name_b) {
   std::string text = fmt::format("A  {}, to step {}\nB  {}, to step {}\n", printable(name_a), diff.a_last,
@@ -163,7 +185,7 @@ std::string diff_text(const RunDiff& diff, const std::string& name_a, const std:
   text += difference.step > diff.first
               ? fmt::format("; steps {} to {} are identical\n", diff.first, difference.step - 1)
               : ", the first that both have\n";
-  return text + step_lines(difference);
+  return text + step_text(difference);
 }
 
 OrderedJson diff_json(const RunDiff& diff) {

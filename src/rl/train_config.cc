@@ -106,6 +106,10 @@ void visit_learning(TrainConfig& c, Visitor& v) {
   v.section("train");
   v.field("micro_batch_rows", c.train.micro_batch_rows, 1, 1 << 20);
   v.field("ranks", c.train.ranks, 1, 64);
+  v.section("checkpoint");
+  v.field("every", c.checkpoint.every, 0, 1 << 30);
+  v.field("keep_last", c.checkpoint.keep_last, 1, 1 << 30);
+  v.field("keep_every", c.checkpoint.keep_every, 0, 1 << 30);
 }
 
 template <class Visitor>

@@ -17,7 +17,7 @@ struct TrainConfig {
     std::string profile = "fma32";
   } model;
   struct Run {
-    std::string folder;  // of the run's ledger; empty: none is written
+    std::string folder;  // of the run's ledger and checkpoints; empty: none is written
     int64_t seed = 0;
     int64_t steps = 100;
     int64_t eval_every = 10;  // steps: before the first, and after the last too; 0: never
@@ -79,6 +79,11 @@ struct TrainConfig {
     int64_t micro_batch_rows = 2048;
     int64_t ranks = 1;  // of data parallelism: threads of this process
   } train;
+  struct CheckpointSection {  // of a run with a folder; the last step of a run always has one
+    int64_t every = 10;       // steps; 0: only at the end and when the run is interrupted
+    int64_t keep_last = 2;
+    int64_t keep_every = 0;  // steps that are multiples of it stay, too; 0: none
+  } checkpoint;
 };
 
 // Reads `path`, then each "section.key=value" of `overrides` in order. Errors, one line each with the place: a file

@@ -137,9 +137,6 @@ class Train(Case):
         self.assertEqual(report.returncode, 0, report.stderr)
         with open(page, encoding="utf-8") as file:
             self.assertIn("<svg", file.read())
-        # A folder that has a run is refused.
-        again = self.invar("train", self.config(), "--set", f"run.folder={runs['a']}")
-        self.assert_refused(again, "run.folder", "3 steps already")
 
     def test_what_is_wrong_is_one_line(self):
         def refuse(*args, needles, text=None):
