@@ -21,10 +21,12 @@ Status WeightUpdater::replace(std::span<const NamedWeight> weights) {
     INVAR_TRY(WeightPlace place, fitting_place(model_, weight.name, weight.shape, weight.values.size()));
     places.push_back(std::move(place));
   }
+  std::vector<WeightDigest::NewValues> values;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     write_weight(places[i], weights[i].values, &queue_.pool());
-    digest_.update(weights[i].name, weights[i].values);
+    values.push_back({.name = weights[i].name, .values = weights[i].values});
   }
+  digest_.update(values, queue_.pool());
   INVAR_TRY(std::string fingerprint, model_fingerprint(model_.config, queue_.profile(), digest_.combined()));
   executor_.set_weights(std::move(fingerprint));
   engine_.weights_changed();

@@ -63,6 +63,14 @@ void WeightDigest::update(std::string_view name, std::span<const bf16> values) {
   digests_[i] = Sha256().add(std::as_bytes(values)).digest();
 }
 
+void WeightDigest::update(std::span<const NewValues> weights, ThreadPool& pool) {
+  std::vector<const NewValues*> of_spec(specs_.size());
+  for (const NewValues& weight : weights) of_spec[index(weight.name)] = &weight;
+  for_weights(specs_, pool, [&](std::size_t i) {
+    if (of_spec[i] != nullptr) update(of_spec[i]->name, of_spec[i]->values);
+  });
+}
+
 std::string WeightDigest::combined() const {
   Sha256 all;
   for (std::size_t i = 0; i < specs_.size(); ++i) {

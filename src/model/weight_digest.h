@@ -23,6 +23,13 @@ class WeightDigest {
   // values are those of a weight (update_weight has checked them).
   void update(std::string_view name, std::span<const bf16> values);
 
+  // The same for several weights, in parallel.
+  struct NewValues {
+    std::string_view name;
+    std::span<const bf16> values;
+  };
+  void update(std::span<const NewValues> weights, ThreadPool& pool);
+
   // 64 hex digits that stand for every bit of every weight: SHA-256 over the weights in name order of
   //   u64 bytes of name, name, u64 rank, u64 dimensions, SHA-256 of the bf16 values (little endian),
   // u64 being 8 bytes, little endian. Independent of the file format, the sharding and the thread count. Hashes about

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "io/hash.h"
+#include "io/tree_hash.h"
 #include "model/update.h"
 
 namespace invar {
@@ -79,14 +80,8 @@ void Optimizer::write(ThreadPool& pool) const {
 }
 
 std::string Optimizer::digest(ThreadPool& pool) const {
-  const Buffer<float>* parts[] = {&masters_, &m_, &v_};
-  std::string digests[3];
-  pool.parallel_for(3, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i)
-      digests[i] = sha256_hex(std::as_bytes(
-          std::span<const float>(parts[i]->data(), static_cast<std::size_t>(parts[i]->size()))));
-  });
-  const std::string all = digests[0] + digests[1] + digests[2];
+  std::string all;
+  for (const Buffer<float>* part : {&masters_, &m_, &v_}) all += tree_sha256_hex(std::as_bytes(part->span()), pool);
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 
