@@ -27,7 +27,8 @@ Result<TrainSession> open_train_session(const TrainConfig& config, const std::st
                                                     *model.engine);
   session.trainer =
       std::make_unique<PolicyTrainer>(model.model, *model.queue, config.train.micro_batch_rows,
-                                      PolicyTrainerRanks{.local = static_cast<int>(config.train.ranks)});
+                                      PolicyTrainerRanks{.local = static_cast<int>(config.train.ranks),
+                                                         .kept_bytes = config.train.activations_mib << 20});
   if (const std::string path = reference_path(config); !path.empty()) {
     INVAR_TRY(session.reference, open_reference(path, model, config.train.micro_batch_rows));
   }

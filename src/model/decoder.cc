@@ -24,16 +24,16 @@ float attention_scale(const ModelConfig& config) {
 }
 
 void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv,
-             Activations& activations, bf16* block_inputs) {
+             Activations& activations, std::span<const BlockActivations> kept) {
   INVAR_CHECK(batch.rows() <= activations.rows_max(), "{} rows, room for {}", batch.rows(),
               activations.rows_max());
   INVAR_CHECK(kv.size() == model.blocks.size(), "{} caches, {} blocks", kv.size(), model.blocks.size());
+  INVAR_CHECK(kept.empty() || kept.size() == model.blocks.size(), "{} of {} blocks are kept", kept.size(),
+              model.blocks.size());
   forward(queue, model.embedding, batch.tokens, activations.residual());
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
-    bf16* block_input = nullptr;
-    if (block_inputs != nullptr)
-      block_input = block_inputs + static_cast<int64_t>(i) * batch.rows() * model.config.hidden_size;
-    forward(queue, model.blocks[i], i == 0, batch, model.cos_sin.data(), kv[i], activations, block_input);
+    forward(queue, model.blocks[i], i == 0, batch, model.cos_sin.data(), kv[i], activations,
+            kept.empty() ? nullptr : &kept[i]);
   }
   forward_residual(queue, model.final_norm, batch.rows(), activations.delta, activations.residual(),
                    activations.normed);

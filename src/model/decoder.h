@@ -31,9 +31,9 @@ using KvViews = std::span<const KvView>;
 
 // Runs the rows of a batch through all blocks: extends the cache, and leaves the last block's normalised output in
 // activations.normed ([T, C], the LM head's input), and what it was the norm of in activations.residual().
-// block_inputs: [blocks, T, C] for a backward pass (nn/decoder_block.h), or null.
+// kept: of each block, for a backward pass (nn/decoder_block.h); or none.
 void forward(Queue& queue, const DecoderModel& model, const Batch& batch, KvViews kv,
-             Activations& activations, bf16* block_inputs = nullptr);
+             Activations& activations, std::span<const BlockActivations> kept = {});
 
 // logits[i] = lm_head(activations.normed[rows[i]]) in fp32, [rows.size(), V], rows V apart. A row's logits do
 // not depend on which other rows are asked for. gathered: scratch, [rows.size(), C].

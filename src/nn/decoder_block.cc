@@ -21,19 +21,51 @@ Rows<bf16> Activations::matrix(int64_t dim) {
   return {data, dim};
 }
 
+namespace {
+
+// [T, C] contiguous.
+void copy_stream(Queue& queue, const Batch& batch, int64_t dim, const bf16* from, bf16* to) {
+  queue.pool().parallel_for(batch.rows(), [&](int64_t begin, int64_t end, int) {
+    std::copy_n(from + begin * dim, (end - begin) * dim, to + begin * dim);
+  });
+}
+
+// From the first norm's output to the second's: residual += attention(normed).
+void forward_attention(Queue& queue, const DecoderBlock& block, const Batch& batch, const float* cos_sin,
+                       KvView kv, const SelfAttentionScratch& scratch, Activations& a) {
+  forward(queue, block.attention, batch, cos_sin, kv, a.normed, scratch, a.delta);
+  forward_residual(queue, block.mlp_norm, batch.rows(), a.delta, a.residual(), a.normed);
+}
+
+// The activations of backward(), but for the normed ones and the MLP's, which stand in `a`.
+BlockActivations recompute(Queue& queue, const DecoderBlock& block, const Batch& batch, const float* cos_sin,
+                           KvView kv, bf16* input, Activations& a) {
+  const int64_t dim = a.normed.stride;
+  copy_stream(queue, batch, dim, input, a.residual());
+  forward(queue, block.attention_norm, batch.rows(), Rows<const bf16>{a.residual(), dim}, a.normed);
+  forward_attention(queue, block, batch, cos_sin, kv, a.attention, a);
+  forward_activation(queue, block.mlp, batch.rows(), a.normed, a.mlp);
+  return {.input = input, .residual = a.residual(), .attention = a.attention, .gate_up = a.mlp.gate_up};
+}
+
+}  // namespace
+
 void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin,
-             KvView kv, Activations& activations, bf16* block_input) {
+             KvView kv, Activations& activations, const BlockActivations* kept) {
   Activations& a = activations;
-  const int64_t rows = batch.rows();
+  const int64_t rows = batch.rows(), dim = a.normed.stride;
+  const bool keeps_all = kept != nullptr && kept->residual != nullptr;
   if (first) {
-    forward(queue, block.attention_norm, rows, Rows<const bf16>{a.residual(), a.normed.stride}, a.normed);
+    forward(queue, block.attention_norm, rows, Rows<const bf16>{a.residual(), dim}, a.normed);
   } else {
     forward_residual(queue, block.attention_norm, rows, a.delta, a.residual(), a.normed);
   }
-  if (block_input != nullptr) std::copy_n(a.residual(), rows * a.normed.stride, block_input);
-  forward(queue, block.attention, batch, cos_sin, kv, a.normed, a.attention, a.delta);
-  forward_residual(queue, block.mlp_norm, rows, a.delta, a.residual(), a.normed);
-  forward(queue, block.mlp, rows, a.normed, a.mlp, a.delta);
+  if (kept != nullptr) copy_stream(queue, batch, dim, a.residual(), kept->input);
+  forward_attention(queue, block, batch, cos_sin, kv, keeps_all ? kept->attention : a.attention, a);
+  if (keeps_all) copy_stream(queue, batch, dim, a.residual(), kept->residual);
+  const MlpScratch mlp = {.gate_up = keeps_all ? kept->gate_up : a.mlp.gate_up,
+                          .activation = a.mlp.activation};
+  forward(queue, block.mlp, rows, a.normed, mlp, a.delta);
 }
 
 BackwardScratch::BackwardScratch(const Shape& shape) {
@@ -73,24 +105,32 @@ void round_rows(Queue& queue, int64_t rows, int64_t dim, Rows<const float> x, Ro
 }
 
 void backward(Queue& queue, const DecoderBlock& block, const DecoderBlockTransposed& transposed,
-              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin,
-              const bf16* block_input, Activations& activations, BackwardScratch& scratch,
+              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin, KvView kv,
+              const BlockActivations& kept, Activations& activations, BackwardScratch& scratch,
               Rows<float> d_residual, const DecoderBlockGrad& grad, bool& overflow) {
   Activations& a = activations;
   const int64_t rows = batch.rows();
   const int64_t dim = a.normed.stride;
+  BlockActivations saved = kept;
+  if (kept.residual == nullptr) saved = recompute(queue, block, batch, cos_sin, kv, kept.input, a);
+  const Rows<const bf16> input = {saved.input, dim}, residual = {saved.residual, dim};
+  const MlpScratch mlp = {.gate_up = saved.gate_up, .activation = a.mlp.activation};
+  if (kept.residual != nullptr) {
+    // Cheaper than keeping them.
+    forward(queue, block.mlp_norm, rows, residual, a.normed);
+    activate(queue, block.mlp, rows, mlp);
+  }
   // What follows adds delta to the stream: the gradient of the one is that of the other.
   round_rows(queue, rows, dim, d_residual, scratch.d_delta);
-  backward(queue, block.mlp, transposed.mlp, sequences, rows, a.normed, a.mlp, scratch.d_delta, scratch.mlp,
+  backward(queue, block.mlp, transposed.mlp, sequences, rows, a.normed, mlp, scratch.d_delta, scratch.mlp,
            scratch.d_normed, grad.mlp, overflow);
-  backward_residual(queue, block.mlp_norm, rows, Rows<const bf16>{a.residual(), dim}, scratch.d_normed,
-                    d_residual, grad.mlp_norm, overflow);
+  backward_residual(queue, block.mlp_norm, rows, residual, scratch.d_normed, d_residual, grad.mlp_norm,
+                    overflow);
 
-  const Rows<const bf16> input = {block_input, dim};
   forward(queue, block.attention_norm, rows, input, scratch.normed);
   round_rows(queue, rows, dim, d_residual, scratch.d_delta);
   backward(queue, block.attention, transposed.attention, batch, sequences, cos_sin, scratch.normed,
-           a.attention, scratch.d_delta, scratch.attention, scratch.d_normed, grad.attention, overflow);
+           saved.attention, scratch.d_delta, scratch.attention, scratch.d_normed, grad.attention, overflow);
   backward_residual(queue, block.attention_norm, rows, input, scratch.d_normed, d_residual,
                     grad.attention_norm, overflow);
 }

@@ -42,12 +42,20 @@ class Activations {
   int64_t arena_used_ = 0;
 };
 
+// What a block's backward() needs of its forward(). Without `residual` and the rest it is computed again, to the same
+// bits, from the input.
+struct BlockActivations {
+  bf16* input = nullptr;           // [T, C] contiguous: the residual stream that the first norm reads
+  bf16* residual = nullptr;        // [T, C] contiguous: the one that the second norm reads; or null
+  SelfAttentionScratch attention;  // with row_sums
+  Rows<bf16> gate_up{};            // [T, 2 F]
+};
+
 // residual += delta (unless it is the first block, whose residual is the embedding);
 // residual += attention(norm(residual)); delta = mlp(norm(residual)), left for the next block to add.
-// block_input, [T, C] contiguous, or null: the residual stream that the first norm reads. With it as the residual of a
-// `first` block, forward() repeats every bit: so a backward pass computes a block's activations again.
+// kept: what to leave for backward(); or null.
 void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin,
-             KvView kv, Activations& activations, bf16* block_input = nullptr);
+             KvView kv, Activations& activations, const BlockActivations* kept = nullptr);
 
 struct DecoderBlockTransposed {
   SelfAttentionTransposed attention;
@@ -83,10 +91,11 @@ class BackwardScratch {
 };
 
 // d_residual, [T, C]: the gradient of the residual stream behind the block, and on return of the one before it.
-// block_input and activations (with row_sums): what forward() of this block left. Adds the weights' gradients to grad.
+// kept: what forward() of this block left. What it lacks is computed again into activations (with row_sums) and kv.
+// Adds the weights' gradients to grad.
 void backward(Queue& queue, const DecoderBlock& block, const DecoderBlockTransposed& transposed,
-              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin,
-              const bf16* block_input, Activations& activations, BackwardScratch& scratch,
+              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin, KvView kv,
+              const BlockActivations& kept, Activations& activations, BackwardScratch& scratch,
               Rows<float> d_residual, const DecoderBlockGrad& grad, bool& overflow);
 
 // out[T, dim] = x rounded.  NUM-BF16.

@@ -45,6 +45,7 @@ bool changes_no_bit(std::string_view key) {
   constexpr std::string_view kKeys[] = {
       "model.path",     "run.folder",       "rollout.max_running",  "rollout.prefill_rows",
       "rollout.kv_mib", "reward.workers",   "reward.timeout_s",     "train.micro_batch_rows",
+      "train.activations_mib",
       "train.ranks",    "checkpoint.every", "checkpoint.keep_last", "checkpoint.keep_every"};
   return std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
 }

@@ -32,7 +32,7 @@ TEST(ConfigChange, ARunGoesOnWithOtherKeysThatChangeNoBit) {
       "model.path=elsewhere",     "run.folder=b",           "run.steps=300",
       "run.eval_every=3",         "rollout.max_running=3",  "rollout.prefill_rows=9",
       "rollout.kv_mib=64",        "reward.workers=3",       "reward.timeout_s=9",
-      "train.micro_batch_rows=9", "train.ranks=2",          "checkpoint.every=3",
+      "train.micro_batch_rows=9", "train.activations_mib=7", "train.ranks=2",          "checkpoint.every=3",
       "checkpoint.keep_last=5",   "checkpoint.keep_every=7"};
   const Status status = check_resumable(config_with(), config_with(free));
   EXPECT_TRUE(status.ok()) << status.message();

@@ -47,6 +47,7 @@ RolloutOptions rollout_options(const TrainConfig& config) {
           .top_k = static_cast<int32_t>(config.rollout.top_k),
           .max_tokens = config.rollout.max_tokens,
           .stop = config.rollout.stop,
+          .ignore_eos = config.rollout.ignore_eos,
           .token_budget = config.rollout.token_budget};
 }
 

@@ -32,7 +32,8 @@ Request request_of(const Open& open, const RolloutOptions& options, int64_t max_
                       .top_k = options.top_k,
                       .top_p = options.top_p,
                       .seed = open.group->seed,
-                      .max_tokens = max_tokens};
+                      .max_tokens = max_tokens,
+                      .ignore_eos = options.ignore_eos};
   request.first_sample = static_cast<uint64_t>(open.sample->index);
   if (open.stops) {
     request.on_token = [stream = open.stops.get()](const TokenEvent& event) {

@@ -68,6 +68,7 @@ struct RolloutOptions {
   int32_t top_k = 0;
   int64_t max_tokens = 1;         // of a response
   std::vector<std::string> stop;  // strings
+  bool ignore_eos = false;        // on to max_tokens
   int64_t token_budget = 0;       // of one call of draw(); 0: none
 };
 

@@ -52,6 +52,7 @@ void visit_data(TrainConfig& c, Visitor& v) {
   v.field("shortage", c.rollout.shortage);
   v.field("token_budget", c.rollout.token_budget, 0, int64_t{1} << 40);
   v.field("max_tokens", c.rollout.max_tokens, 1, 1 << 20);
+  v.field("ignore_eos", c.rollout.ignore_eos);
   v.field("temperature", c.rollout.temperature, 0, 100);
   v.field("top_p", c.rollout.top_p, 0, 1);
   v.field("top_k", c.rollout.top_k, -1, 1 << 24);
@@ -105,6 +106,7 @@ void visit_learning(TrainConfig& c, Visitor& v) {
   v.field("clip_norm", c.optimizer.clip_norm, 0, 1e12);
   v.section("train");
   v.field("micro_batch_rows", c.train.micro_batch_rows, 1, 1 << 20);
+  v.field("activations_mib", c.train.activations_mib, 0, 1 << 24);
   v.field("ranks", c.train.ranks, 1, 64);
   v.section("checkpoint");
   v.field("every", c.checkpoint.every, 0, 1 << 30);

@@ -42,6 +42,7 @@ struct TrainConfig {
     std::string shortage = "fill";
     int64_t token_budget = 0;  // most tokens of a step; what is unfinished goes on in the next one. 0: no limit
     int64_t max_tokens = 128;
+    bool ignore_eos = false;  // on to max_tokens; an end of sequence is a token as others are
     double temperature = 1;
     double top_p = 1;
     int64_t top_k = 0;
@@ -77,6 +78,7 @@ struct TrainConfig {
   } optimizer;
   struct Train {
     int64_t micro_batch_rows = 2048;
+    int64_t activations_mib = 1024;  // kept from forward to backward; the rest is computed again
     int64_t ranks = 1;  // of data parallelism: threads of this process
   } train;
   struct CheckpointSection {  // of a run with a folder; the last step of a run always has one

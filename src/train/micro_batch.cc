@@ -1,6 +1,7 @@
 #include "train/micro_batch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/log_probs_backward.h"
 #include "kernels/pack_transposed.h"
@@ -19,6 +20,17 @@ BackwardScratch::Shape backward_shape(const DecoderModel& model, int64_t rows_ma
 }
 
 int64_t pages_for(int64_t rows) { return (rows + kPageSize - 1) / kPageSize; }
+
+// Matrices in one memory begin at cache lines.
+int64_t padded(int64_t elements) { return (elements + 31) / 32 * 32; }
+
+// The old memory goes first: both together would be the peak.
+template <class T>
+void grow(Buffer<T>& buffer, int64_t size) {
+  if (buffer.size() >= size) return;
+  buffer = Buffer<T>();
+  buffer = Buffer<T>(size);
+}
 
 PackedWeight transposed_shape(const PackedWeight& weight) { return packed_zeros(weight.k, weight.n); }
 
@@ -46,20 +58,14 @@ void TransposedWeights::update(const DecoderModel& model, ThreadPool& pool) {
   pack_transposed(model.lm_head.weight, lm_head_, pool);
 }
 
-MicroBatch::MicroBatch(const DecoderModel& model, Queue& queue, int64_t rows_max)
+MicroBatch::MicroBatch(const DecoderModel& model, Queue& queue, int64_t rows_max, int64_t kept_bytes)
     : model_(model),
       queue_(queue),
       rows_max_(rows_max),
+      kept_bytes_(kept_bytes),
       activations_(model.activation_shape(rows_max)),
       scratch_(backward_shape(model, rows_max)),
-      block_inputs_(static_cast<int64_t>(model.blocks.size()) * rows_max * model.config.hidden_size),
-      row_sums_(rows_max * model.config.heads),
-      d_residual_(rows_max * model.config.hidden_size),
-      logits_(kHeadLeaf * model.config.vocab_size),
-      gathered_(kHeadLeaf * model.config.hidden_size),
-      d_gathered_(kHeadLeaf * model.config.hidden_size) {
-  activations_.attention.row_sums = row_sums_.data();
-}
+      d_residual_(rows_max * model.config.hidden_size) {}
 
 Status MicroBatch::check(const TrainSequence& sequence) const {
   const int64_t length = std::ssize(sequence.tokens);
@@ -111,15 +117,45 @@ void MicroBatch::pack(std::span<const TrainSequence> sequences) {
   }
   const KvLayout layout = model_.kv_layout(kPageSize);
   const int64_t elements = std::ssize(pages_) * layout.page_elements();
-  if (k_pages_.size() < elements) {
-    k_pages_ = Buffer<bf16>(elements);
-    v_pages_ = Buffer<bf16>(elements);
-  }
+  grow(k_pages_, elements);
+  grow(v_pages_, elements);
   kv_ = {.k_pages = k_pages_.data(), .v_pages = v_pages_.data(), .layout = layout};
   kv_views_.assign(model_.blocks.size(), kv_);
 }
 
-void MicroBatch::plan_head(std::span<const TrainSequence> sequences) {
+// Blocks come first: a byte of theirs saves twice the work that a byte of logits does.
+int64_t MicroBatch::plan_kept() {
+  const auto layers = std::ssize(model_.blocks);
+  const int64_t rows = std::ssize(tokens_), heads = model_.config.heads;
+  const Activations::Shape shape = model_.activation_shape(rows);
+  const int64_t stream = padded(rows * shape.dim), qkv = padded(rows * shape.qkv_dim),
+                out = padded(rows * shape.heads_dim), gate_up = padded(rows * 2 * shape.ffn_dim);
+  const int64_t rest = stream + qkv + out + gate_up;
+  const int64_t bytes = (stream + rest) * static_cast<int64_t>(sizeof(bf16)) +
+                        rows * heads * static_cast<int64_t>(sizeof(AttentionRowSum));
+  const int64_t whole = std::min(layers, kept_bytes_ / bytes);
+  grow(kept_memory_, layers * stream + whole * rest);
+  grow(row_sums_, std::max<int64_t>(whole * rows, rows_max_) * heads);
+  // Also the first kept block's: what is computed again is so behind the backward of every kept block.
+  activations_.attention.row_sums = row_sums_.data();
+  kept_.assign(model_.blocks.size(), {});
+  bf16* next = kept_memory_.data();
+  AttentionRowSum* row_sums = row_sums_.data();
+  for (int64_t i = 0; i < layers; ++i) {
+    BlockActivations& block = kept_[static_cast<std::size_t>(i)];
+    block.input = std::exchange(next, next + stream);
+    if (i < layers - whole) continue;
+    block.residual = std::exchange(next, next + stream);
+    block.attention = {.qkv = {std::exchange(next, next + qkv), shape.qkv_dim},
+                       .heads = {std::exchange(next, next + out), shape.heads_dim},
+                       .row_sums = std::exchange(row_sums, row_sums + rows * heads)};
+    block.gate_up = {std::exchange(next, next + gate_up), 2 * shape.ffn_dim};
+  }
+  const int64_t row_bytes = model_.config.vocab_size * static_cast<int64_t>(sizeof(float));
+  return std::max(kHeadLeaf, (kept_bytes_ - whole * bytes) / row_bytes);
+}
+
+void MicroBatch::plan_head(std::span<const TrainSequence> sequences, int64_t rows_max) {
   scored_rows_.clear();
   scored_tokens_.clear();
   temperatures_.clear();
@@ -130,7 +166,7 @@ void MicroBatch::plan_head(std::span<const TrainSequence> sequences) {
     const int64_t length = std::ssize(sequence.tokens);
     for (int64_t begin = sequence.scored_begin; begin < length; begin += kHeadLeaf) {
       const int64_t rows = std::min(kHeadLeaf, length - begin);
-      if (head_chunks_.empty() || head_chunks_.back().rows + rows > kHeadLeaf)
+      if (head_chunks_.empty() || head_chunks_.back().rows + rows > rows_max)
         head_chunks_.push_back({.begin = std::ssize(scored_rows_), .rows = 0, .leaves = {}});
       HeadChunk& chunk = head_chunks_.back();
       chunk.leaves.push_back({.row_begin = chunk.rows, .rows = rows});
@@ -146,7 +182,18 @@ void MicroBatch::plan_head(std::span<const TrainSequence> sequences) {
   log_probs_.resize(scored_rows_.size());
   entropies_.resize(scored_rows_.size());
   log_sums_.resize(scored_rows_.size());
+  int64_t rows = 0;
+  for (const HeadChunk& chunk : head_chunks_) rows = std::max(rows, chunk.rows);
+  grow(logits_, rows * model_.config.vocab_size);
+  grow(gathered_, rows * model_.config.hidden_size);
+  grow(d_gathered_, rows * model_.config.hidden_size);
 }
+
+int64_t MicroBatch::blocks_to_recompute() const {
+  return std::count_if(kept_.begin(), kept_.end(), [](const BlockActivations& b) { return b.residual == nullptr; });
+}
+
+int64_t MicroBatch::logits_to_recompute() const { return head_chunks_.empty() ? 0 : head_chunks_.back().begin; }
 
 void MicroBatch::head_logits(const HeadChunk& chunk) {
   logits(queue_, model_, activations_,
@@ -157,8 +204,8 @@ void MicroBatch::head_logits(const HeadChunk& chunk) {
 
 void MicroBatch::forward(std::span<const TrainSequence> sequences) {
   pack(sequences);
-  plan_head(sequences);
-  invar::forward(queue_, model_, batch(), kv_views_, activations_, block_inputs_.data());
+  plan_head(sequences, plan_kept());
+  invar::forward(queue_, model_, batch(), kv_views_, activations_, kept_);
   for (const HeadChunk& chunk : head_chunks_) {
     head_logits(chunk);
     const int64_t vocab = model_.config.vocab_size;
@@ -174,15 +221,16 @@ void MicroBatch::forward(std::span<const TrainSequence> sequences) {
   }
 }
 
-// Leaves the gradient of the final norm's output in scratch_.d_normed.
+// Leaves the gradient of the final norm's output in scratch_.d_normed. The last chunk's logits are still there.
 void MicroBatch::head_backward(const TransposedWeights& transposed, std::span<const float> d_log_prob,
                                std::span<const float> d_entropy, Gradients& gradients) {
   const int64_t vocab = model_.config.vocab_size;
   const int64_t dim = model_.config.hidden_size;
   bool& overflow = gradients.overflow(model_.blocks.size());
   std::fill_n(scratch_.d_normed.data, std::ssize(tokens_) * dim, 0.0f);
-  for (const HeadChunk& chunk : head_chunks_) {
-    head_logits(chunk);
+  for (std::size_t c = head_chunks_.size(); c-- > 0;) {
+    const HeadChunk& chunk = head_chunks_[c];
+    if (c + 1 < head_chunks_.size()) head_logits(chunk);
     // Row over row in the logits' own memory.
     const Rows<bf16> d_logits = {reinterpret_cast<bf16*>(logits_.data()), 2 * vocab};
     log_probs_backward(queue_, {.logits = logits_.data(),
@@ -223,11 +271,8 @@ void MicroBatch::backward(const TransposedWeights& transposed, std::span<const f
   backward_residual(queue_, model_.final_norm, rows, Rows<const bf16>{activations_.residual(), dim},
                     scratch_.d_normed, d_residual, gradients.final_norm(), overflow);
   for (std::size_t i = model_.blocks.size(); i-- > 0;) {
-    const bf16* input = block_inputs_.data() + static_cast<int64_t>(i) * rows * dim;
-    std::copy_n(input, rows * dim, activations_.residual());
-    invar::forward(queue_, model_.blocks[i], true, batch(), model_.cos_sin.data(), kv_, activations_);
-    invar::backward(queue_, model_.blocks[i], transposed.block(i), batch(), sequences_, model_.cos_sin.data(),
-                    input, activations_, scratch_, d_residual, gradients.block(i), gradients.overflow(i));
+    invar::backward(queue_, model_.blocks[i], transposed.block(i), batch(), sequences_, model_.cos_sin.data(), kv_,
+                    kept_[i], activations_, scratch_, d_residual, gradients.block(i), gradients.overflow(i));
   }
   invar::backward(queue_, model_.embedding, tokens_, d_residual, gradients.embedding(), overflow);
 }

@@ -37,8 +37,11 @@ class TransposedWeights {
 
 class MicroBatch {
  public:
-  // rows_max: most rows of a micro-batch, a row less than tokens for each sequence. The model must outlive this.
-  MicroBatch(const DecoderModel& model, Queue& queue, int64_t rows_max);
+  static constexpr int64_t kKeptBytes = int64_t{1} << 30;
+  // rows_max: most rows of a micro-batch, a row less than tokens for each sequence. kept_bytes: most memory for
+  // activations and logits that backward() finds as forward() left them; the rest it computes again, to the same bits.
+  // The model must outlive this.
+  MicroBatch(const DecoderModel& model, Queue& queue, int64_t rows_max, int64_t kept_bytes = kKeptBytes);
 
   // Why these sequences cannot be one micro-batch, or Ok: a sequence too short or too long, an unknown token.
   Status check(std::span<const TrainSequence> sequences) const;
@@ -53,6 +56,10 @@ class MicroBatch {
   // [S + 1]: where each sequence's scored tokens begin.
   std::span<const int64_t> scored_begin() const { return scored_begin_; }
 
+  // How many blocks, and logits of how many scored tokens, backward() will compute again.
+  int64_t blocks_to_recompute() const;
+  int64_t logits_to_recompute() const;
+
   // Adds the gradient of sum(d_log_prob * log_prob) + sum(d_entropy * entropy), in the order of log_probs(); d_entropy
   // may be empty. Once for each forward().
   void backward(const TransposedWeights& transposed, std::span<const float> d_log_prob,
@@ -60,7 +67,7 @@ class MicroBatch {
 
  private:
   // Rows of the LM head that are computed together: leaves of kHeadLeaf scored tokens, anchored at each sequence's
-  // first scored token. One leaf's logits are all that is ever in memory.
+  // first scored token, as many as there is memory for. One chunk's logits are all that is ever in memory.
   static constexpr int64_t kHeadLeaf = 256;
   struct HeadChunk {
     int64_t begin, rows;               // among all scored tokens
@@ -68,7 +75,9 @@ class MicroBatch {
   };
 
   void pack(std::span<const TrainSequence> sequences);
-  void plan_head(std::span<const TrainSequence> sequences);
+  // Returns most rows of a head chunk.
+  int64_t plan_kept();
+  void plan_head(std::span<const TrainSequence> sequences, int64_t rows_max);
   void head_logits(const HeadChunk& chunk);
   void head_backward(const TransposedWeights& transposed, std::span<const float> d_log_prob,
                      std::span<const float> d_entropy, Gradients& gradients);
@@ -77,17 +86,19 @@ class MicroBatch {
   const DecoderModel& model_;
   Queue& queue_;
   int64_t rows_max_;
+  int64_t kept_bytes_;
   Activations activations_;
   BackwardScratch scratch_;
-  Buffer<bf16> block_inputs_;       // [layers, rows, C]
-  Buffer<bf16> k_pages_, v_pages_;  // of one layer: backward() computes them again
+  std::vector<BlockActivations> kept_;  // [layers]: inputs alone, then, from some layer on, everything
+  Buffer<bf16> kept_memory_;
+  Buffer<bf16> k_pages_, v_pages_;  // of one layer: no other needs them
   KvView kv_;
   std::vector<KvView> kv_views_;      // [layers], all the same
-  Buffer<AttentionRowSum> row_sums_;  // [rows_max, H]
+  Buffer<AttentionRowSum> row_sums_;  // [kept layers, rows, H], at least [rows_max, H]
   Buffer<float> d_residual_;          // [rows_max, C]
-  Buffer<float> logits_;              // [kHeadLeaf, V]
-  Buffer<bf16> gathered_;             // [kHeadLeaf, C]
-  Buffer<float> d_gathered_;          // [kHeadLeaf, C]
+  Buffer<float> logits_;              // of a chunk: [rows, V]
+  Buffer<bf16> gathered_;             // [rows, C]
+  Buffer<float> d_gathered_;          // [rows, C]
 
   std::vector<int32_t> tokens_, positions_, pages_;
   std::vector<SequenceChunk> chunks_;

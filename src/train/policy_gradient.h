@@ -70,6 +70,7 @@ class PolicyGradient {
   struct Limits {
     int64_t rows;      // most of a micro-batch; the longest sample must fit
     bool pack = true;  // several samples in one forward; changes no bit
+    int64_t kept_bytes = MicroBatch::kKeptBytes;  // see MicroBatch
   };
   // The model and the layout must outlive this.
   PolicyGradient(DecoderModel& model, const ParameterLayout& layout, Queue& queue, const Limits& limits);

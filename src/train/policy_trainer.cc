@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "comm/local/run_ranks.h"
-#include "io/hash.h"
+#include "io/tree_hash.h"
 
 namespace invar {
 
@@ -20,7 +20,10 @@ PolicyTrainer::PolicyTrainer(DecoderModel& model, Queue& queue, int64_t micro_ba
   INVAR_CHECK(ranks.local == 1 || ranks.communicator == nullptr, "{} ranks here and a communicator",
               ranks.local);
   for (int rank = 0; rank < ranks.local; ++rank)
-    ranks_.push_back(make_rank({.rows = micro_batch_rows, .pack = ranks.pack}, rank));
+    ranks_.push_back(make_rank({.rows = micro_batch_rows,
+                                .pack = ranks.pack,
+                                .kept_bytes = ranks.kept_bytes / ranks.local},
+                               rank));
 }
 
 PolicyTrainer::LocalRank PolicyTrainer::make_rank(const PolicyGradient::Limits& limits, int rank) {
@@ -84,7 +87,7 @@ Result<PolicyUpdateReport> PolicyTrainer::update(std::span<const PolicySample> s
                             .clipped = static_cast<double>(sums.clipped) / static_cast<double>(scale.tokens),
                             .gradient_norm = step.gradient_norm,
                             .clip_factor = step.clip_factor,
-                            .gradient_digest = sha256_hex(std::as_bytes(std::span(gradients.sums())))};
+                            .gradient_digest = tree_sha256_hex(std::as_bytes(gradients.sums()), queue_.pool())};
 }
 
 Result<std::vector<float>> PolicyTrainer::score(std::span<const PolicySample> samples) {

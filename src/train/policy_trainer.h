@@ -24,7 +24,7 @@ struct PolicyUpdateReport {
   double clipped = 0;        // part of the tokens
   double gradient_norm = 0;  // before clipping
   float clip_factor = 1;
-  std::string gradient_digest;  // SHA-256 of the sums
+  std::string gradient_digest;  // tree_sha256_hex of the sums
 };
 
 // Who computes an update's gradient; no bit of it depends on any of these.
@@ -36,6 +36,7 @@ struct PolicyTrainerRanks {
   // together with the same samples and options. Must outlive the trainer.
   Communicator* communicator = nullptr;
   bool pack = true;  // several samples in one forward
+  int64_t kept_bytes = MicroBatch::kKeptBytes;  // of activations, of all local ranks together: see MicroBatch
 };
 
 class PolicyTrainer {

@@ -63,7 +63,7 @@ class Train(Case):
         for _ in range(6):
             args = ["--threads", draw.choice([1, 2, 3]), "--isa", draw.choice(["avx2", "best"])]
             for key, values in {"train.micro_batch_rows": [120, 300, 4096], "train.ranks": [1, 2, 3],
-                                "rollout.max_running": [1, 3, 64],
+                                "train.activations_mib": [0, 1, 1024], "rollout.max_running": [1, 3, 64],
                                 "rollout.prefill_rows": [7, 64, 512]}.items():
                 args += ["--set", f"{key}={draw.choice(values)}"]
             with self.subTest(args=args):

@@ -41,10 +41,11 @@ struct Setting {
   int ranks = 1;
   int threads = 1;
   Tier tier = best_tier();
+  int64_t kept_bytes = MicroBatch::kKeptBytes;
 
   std::string text() const {
-    return fmt::format("{} in a micro-batch, order {}, {} ranks, {} threads, {}", at_once, order, ranks,
-                       threads, tier_name(tier));
+    return fmt::format("{} in a micro-batch, order {}, {} ranks, {} threads, {}, {} bytes of activations kept",
+                       at_once, order, ranks, threads, tier_name(tier), kept_bytes);
   }
 };
 
@@ -66,7 +67,7 @@ Gradient gradient_of(DecoderModel& model, Profile profile, const std::vector<Tra
          i += static_cast<std::size_t>(setting.ranks))
       own.push_back(order[i]);
     Gradients of_rank(model, layout);
-    add_gradient(model, queue, cases, own, setting.at_once, of_rank, out);
+    add_gradient(model, queue, cases, own, setting.at_once, of_rank, out, setting.kept_bytes);
     all.add(queue, of_rank);
   }
   EXPECT_TRUE(all.check().ok());
@@ -94,7 +95,7 @@ TEST_P(GradientInvariance, HoldsForRandomCombinationsOfEverythingAround) {
   const uint64_t seed = run_seed();
   SplitMix64 random(seed);
   const std::vector<TrainCase> cases = random_cases(random, model.config.vocab_size);
-  const Gradient expected = gradient_of(model, profile, cases, {.at_once = 1});
+  const Gradient expected = gradient_of(model, profile, cases, {.at_once = 1, .kept_bytes = 0});
   EXPECT_TRUE(std::any_of(expected.sums.begin(), expected.sums.end(), [](int64_t sum) { return sum != 0; }));
   std::vector<Tier> tiers = fast_tiers();
   const auto pick = [&](auto values) {
@@ -105,7 +106,9 @@ TEST_P(GradientInvariance, HoldsForRandomCombinationsOfEverythingAround) {
                           .order = random.next(),
                           .ranks = pick(std::vector<int>{1, 2, 4}),
                           .threads = pick(std::vector<int>{1, 2, 3}),
-                          .tier = pick(tiers)};
+                          .tier = pick(tiers),
+                          // Of seven sequences: nothing; one block of two; both, and logits of some or all rows.
+                          .kept_bytes = pick(std::vector<int64_t>{0, 2 << 20, 3 << 20, 1 << 30})};
     expect_same(gradient_of(model, profile, cases, setting), expected, setting.text());
   }
 }

@@ -25,10 +25,10 @@ struct Gradient {
 // Adds the cases' gradients to `gradients`, `at_once` of them in each micro-batch, in the order of `order`.
 inline void add_gradient(const DecoderModel& model, Queue& queue, const std::vector<TrainCase>& cases,
                          const std::vector<std::size_t>& order, std::size_t at_once, Gradients& gradients,
-                         Gradient& out) {
+                         Gradient& out, int64_t kept_bytes = MicroBatch::kKeptBytes) {
   int64_t rows = 0;
   for (const TrainCase& c : cases) rows += std::ssize(c.tokens);
-  MicroBatch micro_batch(model, queue, rows);
+  MicroBatch micro_batch(model, queue, rows, kept_bytes);
   const TransposedWeights transposed(model, queue.pool());
   std::vector<std::size_t> begins;
   std::size_t scored = 0;
