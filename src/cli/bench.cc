@@ -16,7 +16,7 @@ namespace invar {
 namespace {
 
 constexpr const char* kSections[] = {"ceilings",  "linear",  "linear-grad", "adamw",     "attention",
-                                     "scheduler", "prefill", "decode",      "throughput"};
+                                     "scheduler", "prefill", "decode",      "throughput", "train"};
 
 constexpr int kRounds = 15;
 constexpr double kLongestLine = 10;  // seconds that a line may take beyond what was asked for
@@ -167,8 +167,8 @@ int run_bench(const BenchCommand& command) {
 
   const ModelSections sections{
       .prefill = wants("prefill"), .decode = wants("decode"), .throughput = wants("throughput")};
-  if (!command.what.empty() && sections.any() && command.model.path.empty())
-    return fail("bench: prefill, decode and throughput need a model; give --model PATH");
+  if (!command.what.empty() && (sections.any() || wants("train")) && command.model.path.empty())
+    return fail("bench: prefill, decode, throughput and train need a model; give --model PATH");
 
   ThreadPool pool(*threads);
   Queue queue(pool, *profile, *tier);
@@ -190,6 +190,9 @@ int run_bench(const BenchCommand& command) {
     if (const int code = bench_scheduler(context); code != 0) return code;
   }
   if (command.model.path.empty()) return 0;
+  if (wants("train")) {
+    if (const int code = bench_train(context); code != 0) return code;
+  }
   return sections.any() ? bench_model(context, sections) : 0;
 }
 

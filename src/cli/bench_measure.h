@@ -69,6 +69,8 @@ struct ModelSections {
 
   bool any() const { return prefill || decode || throughput; }
 };
+// A training update in parts. Returns an exit code; opens command.model.
+int bench_train(const BenchContext& context);
 // Returns an exit code; opens command.model.
 int bench_model(const BenchContext& context, const ModelSections& sections);
 
