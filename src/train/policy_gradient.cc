@@ -122,7 +122,8 @@ struct PolicyGradient::Pass {
 
 PolicyGradient::PolicyGradient(DecoderModel& model, const ParameterLayout& layout, Queue& queue,
                                const Limits& limits)
-    : queue_(queue), limits_(limits), gradients_(model, layout), micro_batch_(model, queue, limits.rows, limits.kept_bytes) {}
+    : queue_(queue), limits_(limits), gradients_(model, layout),
+      micro_batch_(model, queue, limits.rows, limits.kept_bytes) {}
 
 Status PolicyGradient::check(std::span<const PolicySample> samples) const {
   if (samples.empty()) return error("a policy update of no samples");

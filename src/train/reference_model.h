@@ -14,7 +14,8 @@ class ReferenceModel {
  public:
   // micro_batch_rows: most rows of a forward; the longest sample must fit. The queue must outlive this.
   ReferenceModel(DecoderModel model, Queue& queue, int64_t micro_batch_rows)
-      : model_(std::move(model)), micro_batch_rows_(micro_batch_rows), micro_batch_(model_, queue, micro_batch_rows, 0) {}
+      : model_(std::move(model)), micro_batch_rows_(micro_batch_rows),
+        micro_batch_(model_, queue, micro_batch_rows, 0) {}
   ReferenceModel(const ReferenceModel&) = delete;
   ReferenceModel& operator=(const ReferenceModel&) = delete;
 
