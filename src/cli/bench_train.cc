@@ -31,29 +31,26 @@ struct TrainLine {
   int depth;                     // of its place below others
   double flop;                   // of products with weights; 0: it has none, or they are another line's
   std::vector<double> seconds;   // of each round
-  std::vector<double> percents;  // of the product peak beside it
+  std::vector<double> percents;  // of the product peak right before and after
 };
 
 class TrainTable {
  public:
   explicit TrainTable(const BenchContext& context) : context_(context) {}
 
-  void begin_round() { before_ = context_.ceilings.flops(); }
-  void add(const char* what, int depth, double flop, double seconds) {
+  double peak() const { return context_.ceilings.flops(); }
+  // peak: the mean around these seconds.
+  void add(const char* what, int depth, double flop, double seconds, double peak = 1) {
     auto line = std::find_if(lines_.begin(), lines_.end(),
                              [&](const TrainLine& l) { return std::string_view(l.what) == what; });
     if (line == lines_.end()) line = lines_.insert(line, {what, depth, flop, {}, {}});
     line->seconds.push_back(seconds);
-  }
-  void end_round() {
-    const double peak = (before_ + context_.ceilings.flops()) / 2;
-    for (TrainLine& line : lines_) line.percents.push_back(line.flop / line.seconds.back() / peak * 100);
+    line->percents.push_back(flop / seconds / peak * 100);
   }
   void print(const TrainShape& shape, double step_s) const;
 
  private:
   const BenchContext& context_;
-  double before_ = 0;
   std::vector<TrainLine> lines_;
 };
 
@@ -78,7 +75,7 @@ void TrainTable::print(const TrainShape& shape, double step_s) const {
 }
 
 struct TrainSetup {
-  TrainSetup(Session& session, const TrainShape& shape)
+  TrainSetup(Session& session, const TrainShape& shape, const Ceilings& ceilings)
       : session(session),
         layout(session.model),
         gradients(session.model, layout),
@@ -87,7 +84,7 @@ struct TrainSetup {
         updater(session.model, session.digest, *session.queue, *session.executor, *session.engine),
         whole(session.model, *session.queue, shape.rows(), int64_t{1} << 40),
         frugal(session.model, *session.queue, shape.rows(), 0),
-        parts(session.model, *session.queue, shape) {
+        parts(session.model, *session.queue, shape, [&] { return ceilings.flops(); }) {
     std::mt19937 random(1);
     const auto vocab = static_cast<uint32_t>(session.model.config.vocab_size);
     tokens.resize(static_cast<std::size_t>(shape.sequences * shape.tokens));
@@ -130,13 +127,17 @@ struct TrainSetup {
   std::vector<float> d_log_prob;
 };
 
-// What an update does beside forward and backward. A learning rate of 0: the weights stay those of the model.
-void time_update(TrainSetup& t, TrainTable& table) {
+// What an update does beside forward and backward. A learning rate of 0: the weights stay those of the model. Returns
+// its seconds.
+double time_update(TrainSetup& t, TrainTable& table) {
   Queue& queue = *t.session.queue;
+  double all_s = 0;
   const auto time = [&](const char* what, const std::function<void()>& body) {
     const double begin_s = monotonic_seconds();
     body();
-    table.add(what, 0, 0, monotonic_seconds() - begin_s);
+    const double seconds = monotonic_seconds() - begin_s;
+    table.add(what, 0, 0, seconds);
+    all_s += seconds;
   };
   time("gradient norm and AdamW", [&] {
     const auto report = t.optimizer.step(queue, {}, {.number = 1, .learning_rate = 0, .denominator = 1}, t.gradients);
@@ -149,51 +150,58 @@ void time_update(TrainSetup& t, TrainTable& table) {
   });
   time("transposed weights", [&] { t.transposed.update(t.session.model, queue.pool()); });
   time("clearing the gradient", [&] { t.gradients.clear(queue); });
+  return all_s;
+}
+
+struct StepTimes {
+  double forward_s, backward_s;
+  double peaks[3];  // before, between and after
+
+  double seconds() const { return forward_s + backward_s; }
+  double peak() const {
+    return (forward_s * (peaks[0] + peaks[1]) + backward_s * (peaks[1] + peaks[2])) / (2 * seconds());
+  }
+};
+
+StepTimes time_step(TrainSetup& t, MicroBatch& micro_batch, const TrainTable& table) {
+  StepTimes times{};
+  t.gradients.clear(*t.session.queue);
+  times.peaks[0] = table.peak();
+  double begin_s = monotonic_seconds();
+  micro_batch.forward(t.sequences);
+  times.forward_s = monotonic_seconds() - begin_s;
+  times.peaks[1] = table.peak();
+  begin_s = monotonic_seconds();
+  micro_batch.backward(t.transposed, t.d_log_prob, {}, t.gradients);
+  times.backward_s = monotonic_seconds() - begin_s;
+  times.peaks[2] = table.peak();
+  return times;
+}
+
+void add_parts(const PartTimes& times, double whole_s, const char* rest, TrainTable& table) {
+  for (const PartTime& part : times) {
+    table.add(part.what, part.within ? 2 : 1, part.flop, part.seconds, part.peak);
+    if (!part.within) whole_s -= part.seconds;
+  }
+  table.add(rest, 1, 0, whole_s);
 }
 
 // One update in parts. Returns its seconds.
 double train_round(TrainSetup& t, const TrainFlop& flop, TrainTable& table) {
-  const auto step = [&](MicroBatch& micro_batch, double& forward_s, double& backward_s) {
-    t.gradients.clear(*t.session.queue);
-    const double begin_s = monotonic_seconds();
-    micro_batch.forward(t.sequences);
-    forward_s = monotonic_seconds() - begin_s;
-    micro_batch.backward(t.transposed, t.d_log_prob, {}, t.gradients);
-    backward_s = monotonic_seconds() - begin_s - forward_s;
-  };
-  double forward_s, backward_s, frugal_forward_s, frugal_backward_s;
-  table.begin_round();
-  const double round_s = monotonic_seconds();
-  step(t.whole, forward_s, backward_s);
-  const double both_s = monotonic_seconds() - round_s;
-  table.add("forward and backward", 0, flop.forward() + flop.backward(), forward_s + backward_s);
-  time_update(t, table);
-  const double step_s = both_s + monotonic_seconds() - round_s - both_s;
-  table.add("forward", 0, flop.forward(), forward_s);
-  PartTimes times = t.parts.forward();
-  double rest_s = forward_s;
-  for (const PartTime& part : times) {
-    table.add(part.what, 1, part.flop, part.seconds);
-    rest_s -= part.seconds;
-  }
-  table.add("rest: norms, RoPE, SwiGLU, cache, copies", 1, 0, rest_s);
-  table.add("backward", 0, flop.backward(), backward_s);
-  times = t.parts.backward(t.gradients);
-  rest_s = backward_s;
-  for (const PartTime& part : times) {
-    table.add(part.what, part.within ? 2 : 1, part.flop, part.seconds);
-    if (!part.within) rest_s -= part.seconds;
-  }
-  table.add("rest: norms, RoPE, SwiGLU, rounding", 1, 0, rest_s);
-  step(t.frugal, frugal_forward_s, frugal_backward_s);
-  table.add("forward and backward, keeping few activations", 0, flop.forward() + flop.backward(),
-            frugal_forward_s + frugal_backward_s);
-  table.add("the same, what is computed twice counted twice", 0,
-            flop.forward() + flop.backward() + flop.recompute(static_cast<double>(t.frugal.logits_to_recompute()) /
-                                                             static_cast<double>(t.d_log_prob.size())),
-            frugal_forward_s + frugal_backward_s);
-  table.end_round();
-  return step_s;
+  const double both = flop.forward() + flop.backward();
+  const StepTimes step = time_step(t, t.whole, table);
+  table.add("forward and backward", 0, both, step.seconds(), step.peak());
+  const double update_s = time_update(t, table);
+  table.add("forward", 0, flop.forward(), step.forward_s, (step.peaks[0] + step.peaks[1]) / 2);
+  add_parts(t.parts.forward(), step.forward_s, "rest: norms, RoPE, SwiGLU, cache, copies", table);
+  table.add("backward", 0, flop.backward(), step.backward_s, (step.peaks[1] + step.peaks[2]) / 2);
+  add_parts(t.parts.backward(t.gradients), step.backward_s, "rest: norms, RoPE, SwiGLU, rounding", table);
+  const StepTimes frugal = time_step(t, t.frugal, table);
+  const double head = static_cast<double>(t.frugal.logits_to_recompute()) / static_cast<double>(t.d_log_prob.size());
+  table.add("forward and backward, keeping few activations", 0, both, frugal.seconds(), frugal.peak());
+  table.add("the same, what is computed twice counted twice", 0, both + flop.recompute(head), frugal.seconds(),
+            frugal.peak());
+  return step.seconds() + update_s;
 }
 
 }  // namespace
@@ -206,7 +214,7 @@ int bench_train(const BenchContext& context) {
   std::fflush(stdout);
   for (const TrainShape& shape : kTrainShapes) {
     if (shape.tokens > (*session)->model.config.max_position) continue;
-    TrainSetup trainer(**session, shape);
+    TrainSetup trainer(**session, shape, context.ceilings);
     const TrainFlop flop((*session)->model, shape);
     TrainTable table(context);
     std::vector<double> steps;

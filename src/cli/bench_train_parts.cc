@@ -29,12 +29,6 @@ void fill_about_one(Rows<bf16> rows, int64_t count, uint32_t seed) {
   fill_about_one({rows.data, static_cast<std::size_t>(count * rows.stride)}, seed);
 }
 
-double part_seconds(const std::function<void()>& body) {
-  const double begin_s = monotonic_seconds();
-  body();
-  return monotonic_seconds() - begin_s;
-}
-
 double product_flop(const Linear& linear) { return 2.0 * linear.outputs() * linear.inputs(); }
 
 // linear_weight_grad() without NUM-GRID: what is left is its products.
@@ -80,10 +74,12 @@ TrainFlop::TrainFlop(const DecoderModel& model, const TrainShape& shape) {
   head_ = static_cast<double>(shape.sequences * shape.scored) * product_flop(model.lm_head);
 }
 
-TrainParts::TrainParts(const DecoderModel& model, Queue& queue, const TrainShape& shape)
+TrainParts::TrainParts(const DecoderModel& model, Queue& queue, const TrainShape& shape,
+                       std::function<double()> peak)
     : model_(model),
       queue_(queue),
       shape_(shape),
+      peak_(std::move(peak)),
       transposed_(model, queue.pool()),
       activations_(model.activation_shape(shape.rows())),
       scratch_({.activations = model.activation_shape(shape.rows()),
@@ -221,18 +217,26 @@ void TrainParts::head_weight_gradient(Gradients& gradients, bool integers) {
                   integers, overflow_);
 }
 
+PartTime TrainParts::timed(const char* what, double flop, const std::function<void()>& body) const {
+  const double before = flop > 0 ? peak_() : 1;
+  const double begin_s = monotonic_seconds();
+  body();
+  const double seconds = monotonic_seconds() - begin_s;
+  return {what, flop, seconds, flop > 0 ? (before + peak_()) / 2 : 1};
+}
+
 PartTimes TrainParts::forward() {
   const TrainFlop flop(model_, shape_);
   const int64_t vocab = model_.config.vocab_size, scored = std::ssize(scored_tokens_);
   PartTimes times;
-  times.push_back({"linear", flop.blocks(), part_seconds([&] { linear_forward(); })});
-  times.push_back({"attention", 0, part_seconds([&] { attention_forward(); })});
-  times.push_back({"logits", flop.head(), part_seconds([&] {
+  times.push_back(timed("linear", flop.blocks(), [&] { linear_forward(); }));
+  times.push_back(timed("attention", 0, [&] { attention_forward(); }));
+  times.push_back(timed("logits", flop.head(), [&] {
                      invar::forward(queue_, model_.lm_head, scored,
                                     Rows<const bf16>{head_input_.data(), model_.config.hidden_size},
                                     Rows<float>{logits_.data(), vocab});
-                   })});
-  times.push_back({"log-probs and entropies", 0, part_seconds([&] {
+                   }));
+  times.push_back(timed("log-probs and entropies", 0, [&] {
                      log_probs(queue_, {.logits = logits_.data(),
                                         .logits_stride = vocab,
                                         .temperature = numbers_.data(),
@@ -242,7 +246,7 @@ PartTimes TrainParts::forward() {
                                         .entropy = entropies_.data(),
                                         .rows = scored,
                                         .vocab = vocab});
-                   })});
+                   }));
   return times;
 }
 
@@ -251,7 +255,7 @@ PartTimes TrainParts::backward(Gradients& gradients) {
   const int64_t vocab = model_.config.vocab_size, scored = std::ssize(scored_tokens_);
   const Rows<bf16> d_logits = {reinterpret_cast<bf16*>(logits_.data()), 2 * vocab};
   PartTimes times;
-  times.push_back({"gradient of logits", 0, part_seconds([&] {
+  times.push_back(timed("gradient of logits", 0, [&] {
                      log_probs_backward(queue_, {.logits = logits_.data(),
                                                  .logits_stride = vocab,
                                                  .temperature = numbers_.data(),
@@ -264,29 +268,27 @@ PartTimes TrainParts::backward(Gradients& gradients) {
                                                  .d_logits_stride = d_logits.stride,
                                                  .rows = scored,
                                                  .vocab = vocab});
-                   })});
+                   }));
   const auto pair = [&](const char* what, double products, const auto& body) {
-    const double all_s = part_seconds([&] { body(true); });
-    const double float_s = part_seconds([&] { body(false); });
-    times.push_back({what, products, all_s});
-    return all_s - float_s;
+    times.push_back(timed(what, products, [&] { body(true); }));
+    return times.back().seconds - timed(what, products, [&] { body(false); }).seconds;
   };
   const double head_s =
       pair("head dW", flop.head(), [&](bool integers) { head_weight_gradient(gradients, integers); });
-  times.push_back({"of that integer sums, head", 0, head_s, true});
-  times.push_back({"head dx", flop.head(), part_seconds([&] {
+  times.push_back({"of that integer sums, head", 0, head_s, 1, true});
+  times.push_back(timed("head dx", flop.head(), [&] {
                      backward_input(queue_, transposed_.lm_head(), scored, Rows<const bf16>(d_logits),
                                     Rows<float>{d_head_.data(), model_.config.hidden_size});
-                   })});
+                   }));
   const double blocks_s =
       pair("dW", flop.blocks(), [&](bool integers) { weight_gradients(gradients, integers); });
-  times.push_back({"of that integer sums", 0, blocks_s, true});
-  times.push_back({"dx", flop.blocks(), part_seconds([&] { input_gradients(); })});
-  times.push_back({"attention, backward", 0, part_seconds([&] { attention_gradients(); })});
-  times.push_back({"embedding (integer sums)", 0, part_seconds([&] {
+  times.push_back({"of that integer sums", 0, blocks_s, 1, true});
+  times.push_back(timed("dx", flop.blocks(), [&] { input_gradients(); }));
+  times.push_back(timed("attention, backward", 0, [&] { attention_gradients(); }));
+  times.push_back(timed("embedding (integer sums)", 0, [&] {
                      invar::backward(queue_, model_.embedding, tokens_, scratch_.d_normed,
                                      gradients.embedding(), overflow_);
-                   })});
+                   }));
   return times;
 }
 

@@ -39,6 +39,7 @@ struct PartTime {
   const char* what;
   double flop;
   double seconds;
+  double peak = 1;      // FLOP/s of multiply-adds, the mean of right before and right after
   bool within = false;  // is a part of the one before it
 };
 using PartTimes = std::vector<PartTime>;
@@ -47,13 +48,14 @@ using PartTimes = std::vector<PartTime>;
 // layers that the trainer has: so weights and gradients come from where they come from there.
 class TrainParts {
  public:
-  TrainParts(const DecoderModel& model, Queue& queue, const TrainShape& shape);
+  TrainParts(const DecoderModel& model, Queue& queue, const TrainShape& shape, std::function<double()> peak);
 
   PartTimes forward();
   // Adds to gradients.
   PartTimes backward(Gradients& gradients);
 
  private:
+  PartTime timed(const char* what, double flop, const std::function<void()>& body) const;
   void linear_forward();
   void attention_forward();
   void input_gradients();
@@ -65,6 +67,7 @@ class TrainParts {
   const DecoderModel& model_;
   Queue& queue_;
   TrainShape shape_;
+  std::function<double()> peak_;
   TransposedWeights transposed_;
   Activations activations_;
   BackwardScratch scratch_;
