@@ -176,7 +176,7 @@ int save_and_read_in_little_memory(const std::string& run) {
 }
 
 TEST_F(CheckpointCrashTest, SavingAndLoadingCopyNoTensorInMemory) {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer's own memory is beyond this limit";
 #endif
   const pid_t child = ::fork();
