@@ -202,8 +202,7 @@ void add_bench(CLI::App& app, BenchCommand& command) {
       "  invar bench linear attention --seconds 0.2\n"
       "  invar bench prefill decode throughput -m MODEL");
   app.add_option("what", command.what,
-                 "ceilings, linear, linear-grad, adamw, attention, scheduler, prefill, decode, throughput, "
-                 "train")
+                 "ceilings linear linear-grad adamw attention scheduler prefill decode throughput train")
       ->type_name("NAME");
   add_number(app, "--seconds", command.seconds, "time spent on each line")->group(kOutput);
   app.add_flag("--json", command.json, "one JSON object a line")->group(kOutput);

@@ -77,7 +77,7 @@ class Options(Case):
                             needles=(*needles, "see invar generate --help"))
 
     def test_a_missing_or_unknown_command_lists_the_commands(self):
-        commands = "generate, chat, inspect, bench, verify, train, eval, runs, show, diff or report"
+        commands = "generate, chat, inspect, bench, verify, train, eval, replay, runs, show, diff or report"
         self.refuse(code=2, needles=(commands,))
         self.refuse("nope", code=2, needles=(commands,))
         self.refuse("generate", "-p", "x", code=2, needles=("--model",))
