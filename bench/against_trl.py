@@ -75,6 +75,15 @@ def make_prompts(tokenizer, count):
     return texts
 
 
+def peak_memory(pid):
+    """Of a child that runs, in bytes; 0 of one that has ended. (getrusage would count this program's own too, which the
+    child begins as.)"""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 class Invar:
     """Each call is a process of a few steps; the first touches its memory for the first time, and is left out."""
 
@@ -91,21 +100,20 @@ class Invar:
         """(seconds of a step, of its rollout, of its update, peak memory in bytes)."""
         command = [self.binary, "train", str(self.config), "--json", "-t", str(self.threads)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            ends, lines = [], []
+            ends, lines, peak = [], [], 0
             for line in process.stdout:
                 ends.append(time.perf_counter())
+                peak = max(peak, peak_memory(process.pid))
                 lines.append(json.loads(line))
                 print(f"Invar, step {len(lines)}: rollout {lines[-1]['rollout_s']:.2f} s, update "
                       f"{lines[-1]['update_s']:.2f} s", file=sys.stderr, flush=True)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0 or len(lines) != self.STEPS:
             sys.exit(f"{' '.join(command)}: exit code {process.returncode}")
         for line in lines:
             if line["length"] != RESPONSE or line["differing_log_probs"] != 0 or line["gradient_norm"] == 0:
                 sys.exit(f"not the step that was asked for: {line}")
         return ((ends[-1] - ends[0]) / (self.STEPS - 1), statistics.mean(line["rollout_s"] for line in lines[1:]),
-                statistics.mean(line["update_s"] for line in lines[1:]), usage.ru_maxrss * 1024)
+                statistics.mean(line["update_s"] for line in lines[1:]), peak)
 
 
 def reward(completions, **_):
