@@ -60,7 +60,7 @@ class Watch:
 
 class Kill(TrainingCase):
     def start(self, folder):
-        sets = [arg for text in (*SETS, f"run.folder={folder}") for arg in ("--set", text)]
+        sets = [arg for text in (*self.sets, f"run.folder={folder}") for arg in ("--set", text)]
         return subprocess.Popen([INVAR, "train", self.config(), "--threads", "1", *sets], stdout=subprocess.DEVNULL,
                                 stderr=subprocess.PIPE)
 
@@ -78,12 +78,19 @@ class Kill(TrainingCase):
         return False
 
     def test_a_run_that_is_killed_again_and_again_is_the_run_that_was_not(self):
+        self.kill_again_and_again(SETS)
+
+    def test_so_it_is_with_rollouts_that_are_carried_from_step_to_step(self):
+        self.kill_again_and_again((*SETS, "rollout.token_budget=14", "rollout.rounds_max=1"))
+
+    def kill_again_and_again(self, sets):
+        self.sets = sets
         seed = int(os.environ.get("INVAR_SEED") or random.getrandbits(32))
         print(f"seed {seed}, {KILLS} kills")
         draw = random.Random(seed)
         straight = self.path("straight")
         begin = time.monotonic()
-        self.train(straight, *SETS)
+        self.train(straight, *sets)
         duration_s = time.monotonic() - begin
         killed, found, runs = collections.Counter(), collections.Counter(), 0
         while sum(killed.values()) < KILLS:
@@ -97,7 +104,7 @@ class Kill(TrainingCase):
                     killed[moment] += 1
                     found["unfinished checkpoint"] += bool(glob.glob(os.path.join(folder, "*.tmp-*")))
                     found["log of the ledger"] += state(os.path.join(folder, "run.db-wal"))[0] > 0
-            self.train(folder, *SETS)
+            self.train(folder, *sets)
             self.assert_same_run(straight, folder)
             self.assertEqual(glob.glob(os.path.join(folder, "*.tmp-*")), [])
             shutil.rmtree(folder)
