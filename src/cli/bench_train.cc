@@ -14,6 +14,7 @@
 #include "cli/terminal.h"
 #include "engine/weight_updater.h"
 #include "io/tree_hash.h"
+#include "rl/publish_weights.h"
 #include "train/micro_batch.h"
 #include "train/optimizer.h"
 
@@ -97,17 +98,6 @@ struct TrainSetup {
       d_log_prob.push_back(random() % 2 == 0 ? 1.0f : -1.0f);
   }
 
-  std::vector<WeightUpdater::NamedWeight> weights() const {
-    std::vector<WeightUpdater::NamedWeight> out;
-    for (const ParameterLayout::Named& named : layout.named())
-      out.push_back({.name = named.place.spec.name,
-                     .shape = named.place.spec.shape,
-                     .values = optimizer.weights().subspan(
-                         static_cast<std::size_t>(named.begin),
-                         static_cast<std::size_t>(named.place.spec.elements()))});
-    return out;
-  }
-
   // Memory is touched for the first time here.
   void warm_up() {
     whole.forward(sequences);
@@ -145,7 +135,7 @@ double time_update(TrainSetup& t, TrainTable& table) {
   });
   time("digest of the gradient", [&] { tree_sha256_hex(std::as_bytes(t.gradients.sums()), queue.pool()); });
   time("weights into the engine, with their digest", [&] {
-    const Status status = t.updater.replace(t.weights());
+    const Status status = t.updater.replace(named_weights(t.layout, t.optimizer));
     INVAR_CHECK(status.ok(), "{}", status.message());
   });
   time("transposed weights", [&] { t.transposed.update(t.session.model, queue.pool()); });

@@ -75,7 +75,7 @@ class TrainRun {
   Error abandon(Error why);
   RunInfo run_info() const;
   void note(const std::string& line) const;
-  bool interrupted() const { return hooks_.step.interrupted && hooks_.step.interrupted(); }
+  bool interrupted() const { return is_interrupted(hooks_.step.interrupted); }
   // Whether the weights after so many steps are evaluated.
   bool evaluates(int64_t steps) const;
   std::string optimizer_digest() const { return machinery_.rl.trainer.optimizer().digest(machinery_.pool); }

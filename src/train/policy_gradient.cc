@@ -136,7 +136,7 @@ Status PolicyGradient::check(std::span<const PolicySample> samples) const {
 }
 
 Status PolicyGradient::for_micro_batches(std::span<const PolicySample> samples, const SampleRange& range,
-                                         const std::function<bool()>& interrupted,
+                                         const Interrupted& interrupted,
                                          const PerMicroBatch& body) {
   std::vector<TrainSequence> sequences;
   for (std::size_t begin = range.begin; begin < range.end;) {
@@ -149,7 +149,7 @@ Status PolicyGradient::for_micro_batches(std::span<const PolicySample> samples, 
       rows += more;
       sequences.push_back(sequence_of(samples[end]));
     }
-    if (interrupted && interrupted()) return error("interrupted");
+    if (is_interrupted(interrupted)) return error("interrupted");
     micro_batch_.forward(sequences);
     INVAR_RETURN_IF_ERROR(body({begin, end}));
     begin = end;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/interrupted.h"
 #include "comm/communicator.h"
 #include "train/micro_batch.h"
 #include "train/optimizer.h"
@@ -35,7 +36,7 @@ struct PolicyUpdateOptions {
   float learning_rate = 1e-6f;
   int64_t number = 1;      // of this update, from 1 on
   bool on_policy = false;  // the weights are those that drew the samples: every log-prob must have its bits
-  std::function<bool()> interrupted;
+  Interrupted interrupted;
 };
 
 // A sum over tokens that no order changes (NUM-GRID).
@@ -103,7 +104,7 @@ class PolicyGradient {
   // Cuts the range, in order, and calls the body with each cut once its forward has run. Errors: the body's;
   // "interrupted".
   Status for_micro_batches(std::span<const PolicySample> samples, const SampleRange& range,
-                           const std::function<bool()>& interrupted, const PerMicroBatch& body);
+                           const Interrupted& interrupted, const PerMicroBatch& body);
   std::optional<Failure> add_share(Pass& pass, const SampleRange& share);
   Status add_loss(Pass& pass, std::size_t sample, std::size_t token_begin);
 

@@ -50,7 +50,7 @@ Result<PolicySums> PolicyTrainer::compute(std::span<const PolicySample> samples,
   const Status status = run_ranks(options_.local, [&](Communicator& ranks) -> Status {
     PolicyUpdateOptions own = options;
     own.interrupted = [&] {
-      if (ranks.rank() == 0 && options.interrupted && options.interrupted()) stop = true;
+      if (ranks.rank() == 0 && is_interrupted(options.interrupted)) stop = true;
       return stop.load();
     };
     auto computed =

@@ -9,12 +9,10 @@ import os
 import random
 import shutil
 import struct
-import subprocess
 import unittest
 
-from case import INVAR
 from ledger_file import HASHES, chain_hash, hash_rollouts
-from training_run import CONFIG, TrainingCase, files, open_ledger
+from training_run import TrainingCase, files, open_ledger
 
 
 def all_files(folder):
@@ -59,12 +57,7 @@ class Recorded(TrainingCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.run_folder = os.path.join(cls.folder.name, "recorded")
-        config = os.path.join(cls.folder.name, "recorded.toml")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.replace("{model}", cls.model))
-        subprocess.run([INVAR, "train", config, "--set", f"run.folder={cls.run_folder}", "--set",
-                        "checkpoint.keep_every=2"], check=True, capture_output=True, timeout=100)
+        cls.run_folder = cls.record("recorded", "checkpoint.keep_every=2")
 
     def copy(self, name="run"):
         return shutil.copytree(self.run_folder, self.path(name))

@@ -12,8 +12,9 @@ import subprocess
 import time
 import unittest
 
-from case import INVAR, Case
+from case import INVAR
 from tiny_model import make, tokenizer_json, write
+from train_lines import TrainLines
 
 CONFIG = """
 [model]
@@ -36,24 +37,16 @@ pattern = "[a-m]"
 [optimizer]
 learning_rate = 1e-3
 """
-TIMES = ("rollout_s", "update_s")
 
 
-class TrainAlgorithms(Case):
-    def config(self, text=CONFIG):
-        path = self.path("config.toml")
-        write(path, text.replace("{model}", self.model))
-        return path
+class TrainAlgorithms(TrainLines):
+    CONFIG = CONFIG
 
     def sets(self, **values):
         return [x for key, value in values.items() for x in ("--set", f"{key.replace('__', '.')}={value}")]
 
-    def train(self, *args, **values):
-        """The lines of --json, without wall times."""
-        result = self.invar("train", self.config(), "--json", *args, *self.sets(**values), timeout=200)
-        self.assertEqual(result.returncode, 0, result.stderr.decode())
-        lines = [json.loads(line) for line in result.stdout.splitlines()]
-        return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
+    def train(self, *args, text=None, **values):
+        return super().train(*args, *self.sets(**values), text=text)
 
     def test_a_token_budget_gives_one_ledger_whatever_surrounds_the_run(self):
         folders = []
@@ -158,10 +151,7 @@ class TrainAlgorithms(Case):
                          optimizer__learning_rate=3e-3)
 
         def run(*args):
-            result = self.invar("train", self.config(text), "--json", *sets, *args, timeout=200)
-            self.assertEqual(result.returncode, 0, result.stderr.decode())
-            return [{k: v for k, v in json.loads(line).items() if k not in TIMES}
-                    for line in result.stdout.splitlines()]
+            return self.train(*sets, *args, text=text)
 
         lines = run()
         losses = [line["loss"] for line in lines if "loss" in line]

@@ -82,12 +82,7 @@ class Resume(TrainingCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.straight = os.path.join(cls.folder.name, "straight")
-        config = os.path.join(cls.folder.name, "straight.toml")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.replace("{model}", cls.model))
-        subprocess.run([INVAR, "train", config, "--set", f"run.folder={cls.straight}"], check=True,
-                       capture_output=True, timeout=100)
+        cls.straight = cls.record("straight")
 
     def copy(self, name="run"):
         return shutil.copytree(self.straight, self.path(name))

@@ -11,7 +11,8 @@ import subprocess
 import time
 import unittest
 
-from case import INVAR, Case
+from case import INVAR
+from train_lines import TrainLines
 
 CONFIG = """
 [model]
@@ -35,22 +36,10 @@ pattern = "[a-m]"
 learning_rate = 1e-3
 weight_decay = 0.1
 """
-TIMES = ("rollout_s", "update_s")
 
 
-class Train(Case):
-    def config(self, text=None):
-        path = self.path("config.toml")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write((text or CONFIG).replace("{model}", self.model))
-        return path
-
-    def train(self, *args, text=None):
-        """The lines of --json, without wall times."""
-        result = self.invar("train", self.config(text), "--json", *args, timeout=200)
-        self.assertEqual(result.returncode, 0, result.stderr.decode())
-        lines = [json.loads(line) for line in result.stdout.splitlines()]
-        return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
+class Train(TrainLines):
+    CONFIG = CONFIG
 
     def test_nothing_around_a_run_changes_a_number_of_it(self):
         straight = self.train()

@@ -4,8 +4,9 @@ import glob
 import json
 import os
 import sqlite3
+import subprocess
 
-from case import Case
+from case import INVAR, Case
 
 # Over-sampling and dynamic filtering, so that a step draws a number of prompts that depends on its samples.
 CONFIG = """
@@ -73,6 +74,17 @@ def files(folder):
 
 
 class TrainingCase(Case):
+    @classmethod
+    def record(cls, name, *sets):
+        """The folder of a whole run, for all tests of the class to copy."""
+        folder = os.path.join(cls.folder.name, name)
+        config = folder + ".toml"
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(CONFIG.replace("{model}", cls.model))
+        args = [arg for text in (f"run.folder={folder}", *sets) for arg in ("--set", text)]
+        subprocess.run([INVAR, "train", config, *args], check=True, capture_output=True, timeout=100)
+        return folder
+
     def config(self, text=None):
         path = self.path("config.toml")
         with open(path, "w", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
 #include "sim_tokenizer.h"
 
-#include <fmt/format.h>
+#include "text/tokenizer_testing.h"
 
 namespace invar {
 namespace {
@@ -16,20 +16,9 @@ std::string token_text(int64_t id) {
 }
 
 Tokenizer make() {
-  std::string vocab;
-  for (int64_t id = 0; id < kSimTokens; ++id) {
-    vocab += fmt::format("{}\"{}\": {}", id == 0 ? "" : ", ", token_text(id), id);
-  }
-  const std::string json = fmt::format(
-      R"({{"added_tokens": [], "normalizer": null, "pre_tokenizer": {{"type": "ByteLevel", "add_prefix_space": false,
-           "trim_offsets": true, "use_regex": false}}, "post_processor": null, "decoder": {{"type": "ByteLevel",
-           "add_prefix_space": false, "trim_offsets": true, "use_regex": false}}, "model": {{"type": "BPE",
-           "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
-           "fuse_unk": false, "byte_fallback": false, "vocab": {{{}}}, "merges": []}}}})",
-      vocab);
-  Result<TokenizerParts> parts = parse_tokenizer_json(json, "the simulation's tokenizer");
-  INVAR_CHECK(parts.ok(), "{}", parts.message());
-  return Tokenizer(std::move(*parts));
+  Json vocab;
+  for (int64_t id = 0; id < kSimTokens; ++id) vocab[token_text(id)] = id;
+  return byte_level_tokenizer(vocab);
 }
 
 }  // namespace

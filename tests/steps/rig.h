@@ -12,6 +12,7 @@
 
 #include "cli/session.h"
 #include "rl/rl_step.h"
+#include "text/tokenizer_testing.h"
 
 namespace invar {
 
@@ -39,30 +40,9 @@ inline std::string tiny_model_folder(const std::string& name) {
   for (int byte = 10; byte < 230 && vocab.size() < 199; ++byte) {
     if (byte == 10 || (byte >= 32 && byte < 127) || byte >= 128) vocab[byte_character(byte)] = vocab.size();
   }
-  const Json byte_level = {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
   const Json end = {{"id", 0},         {"content", "<|end|>"}, {"single_word", false}, {"lstrip", false},
                     {"rstrip", false}, {"normalized", false},  {"special", true}};
-  const Json tokenizer = {{"version", "1.0"},
-                          {"truncation", nullptr},
-                          {"padding", nullptr},
-                          {"added_tokens", {end}},
-                          {"normalizer", nullptr},
-                          {"pre_tokenizer", byte_level},
-                          {"post_processor", nullptr},
-                          {"decoder", byte_level},
-                          {"model",
-                           {{"type", "BPE"},
-                            {"dropout", nullptr},
-                            {"unk_token", nullptr},
-                            {"continuing_subword_prefix", nullptr},
-                            {"end_of_word_suffix", nullptr},
-                            {"fuse_unk", false},
-                            {"byte_fallback", false},
-                            {"ignore_merges", false},
-                            {"vocab", vocab},
-                            {"merges", Json::array()}}}};
-  std::ofstream(folder + "/tokenizer.json") << tokenizer.dump();
+  std::ofstream(folder + "/tokenizer.json") << byte_level_json(vocab, true, Json::array({end}));
   std::ofstream(folder + "/tokenizer_config.json") << R"({"eos_token": "<|end|>"})";
   std::ofstream(folder + "/chat_template.jinja") << "{% for m in messages %}{{ m['content'] }}\n{% endfor %}";
   return folder;

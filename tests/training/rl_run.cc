@@ -12,6 +12,7 @@
 #include "model/fingerprint.h"
 #include "model/golden_testing.h"
 #include "rl/rl_step.h"
+#include "text/tokenizer_testing.h"
 
 namespace invar {
 namespace {
@@ -22,28 +23,9 @@ constexpr int64_t kGroups = 2, kSamples = 4;
 // A token for each printable character of ASCII, as byte-level BPE writes them.
 const Tokenizer& letters() {
   static const Tokenizer tokenizer = [] {
-    nlohmann::json vocab;
+    Json vocab;
     for (int c = '!'; c <= '~'; ++c) vocab[std::string(1, static_cast<char>(c))] = c - '!';
-    const nlohmann::json byte_level = {
-        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
-    const nlohmann::json json = {{"added_tokens", nlohmann::json::array()},
-                                 {"normalizer", nullptr},
-                                 {"pre_tokenizer", byte_level},
-                                 {"post_processor", nullptr},
-                                 {"decoder", byte_level},
-                                 {"model",
-                                  {{"type", "BPE"},
-                                   {"dropout", nullptr},
-                                   {"unk_token", nullptr},
-                                   {"continuing_subword_prefix", nullptr},
-                                   {"end_of_word_suffix", nullptr},
-                                   {"fuse_unk", false},
-                                   {"byte_fallback", false},
-                                   {"vocab", vocab},
-                                   {"merges", nlohmann::json::array()}}}};
-    auto parts = parse_tokenizer_json(json.dump(), "letters");
-    INVAR_CHECK(parts.ok(), "{}", parts.message());
-    return Tokenizer(std::move(*parts));
+    return byte_level_tokenizer(vocab);
   }();
   return tokenizer;
 }
