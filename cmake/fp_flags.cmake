@@ -6,8 +6,8 @@ add_compile_options(-ffp-contract=off -fno-fast-math -march=x86-64-v3 -mtune=gen
                     -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-psabi
                     -Wno-ignored-attributes)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-  # GCC 12 sees overlaps and overflows in std::string's own inlined code that are not there.
-  add_compile_options(-Wno-restrict -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread)
+  # GCC 12 sees overlaps in "text" + std::string that are not there.
+  add_compile_options(-Wno-restrict)
 endif()
 
 # File-name suffix -> flags of that tier.
