@@ -17,3 +17,4 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   list(APPEND INVAR_ISA_avx512 -Wno-uninitialized -Wno-maybe-uninitialized)
 endif()
 set(INVAR_ISA_avx512bf16 ${INVAR_ISA_avx512} -mavx512bf16)
+set(INVAR_ISA_amx ${INVAR_ISA_avx512bf16})  # tile instructions are written in assembly

@@ -1,7 +1,8 @@
 # invar_library(<folder> [LINK targets...] [SUBDIRS dirs...] [EXECUTABLE name] [UNITY] [SEPARATE_TESTS])
 #
 # Makes the library invar_<folder> of src/<folder>/*.cc (and of the named sub-folders). What a file is follows from
-# its name: *_test.cc is a unit test, *_fuzz.cc a fuzzer, *_avx512.cc and *_avx512bf16.cc get that tier's flags.
+# its name: *_test.cc is a unit test, *_fuzz.cc a fuzzer; *_avx512.cc, *_avx512bf16.cc and *_amx.cc get that tier's
+# flags.
 # Unit tests become the program <folder>_tests; only the target `tests` builds it, so that a plain build is short.
 # UNITY: invar_unity() for the library; one that planted faults replace files of cannot have it. SEPARATE_TESTS: its
 # tests are compiled one by one.
@@ -40,6 +41,8 @@ function(invar_library folder)
   foreach(source IN LISTS sources)
     if(source MATCHES "/jinja/(filters|methods|tests)_")  # each names its functions as templates do
       set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    elseif(source MATCHES "_amx\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${INVAR_ISA_amx}")
     elseif(source MATCHES "_avx512bf16\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${INVAR_ISA_avx512bf16}")
     elseif(source MATCHES "_avx512\\.cc$")

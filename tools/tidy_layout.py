@@ -5,7 +5,7 @@ from tidy_source import Finding
 
 LAYERS = "tools/layers.txt"
 _OP = re.compile(r"^\s*void\s+([a-z0-9_]+)\s*\(\s*Queue\s*&\s*\w*\s*,\s*const\s+\w+Args\s*&", re.MULTILINE)
-ISA_SUFFIX = re.compile(r"_(avx2|avx512|avx512bf16)$")
+ISA_SUFFIX = re.compile(r"_(avx2|avx512|avx512bf16|amx)$")
 # The tiers of the kernel matrix: where an op's file of that tier is, seen from src/kernels/.
 TIERS = ("ref/{op}.cc", "cpu/{op}_avx2.cc", "cpu/{op}_avx512.cc", "cuda/{op}.cu")
 

@@ -101,26 +101,28 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-Ceilings::Ceilings(ThreadPool& pool, Tier tier) : pool_(pool), tier_(tier), data_(kReadBytes) {
+Ceilings::Ceilings(ThreadPool& pool, Profile profile, Tier tier)
+    : pool_(pool), tier_(tier), data_(kReadBytes) {
   // The specification's tier has no ceiling of its own. vdpbf16ps is slower than two FMAs on some CPUs, and a kernel
   // may use either.
   if (tier == Tier::kRef) tier_ = Tier::kAvx2;
-  if (tier == Tier::kAvx512Bf16 && fma_loop(Tier::kAvx512) > fma_loop(Tier::kAvx512Bf16))
-    tier_ = Tier::kAvx512;
+  if (tier < Tier::kAvx512Bf16 || (profile == Profile::kAmx32 && tier == Tier::kAmx)) return;
+  const bool dp = profile != Profile::kAmx32 && product_loop(Tier::kAvx512) < product_loop(Tier::kAvx512Bf16);
+  tier_ = dp ? Tier::kAvx512Bf16 : Tier::kAvx512;
 }
 
-double Ceilings::fma_loop(Tier tier) const {
+double Ceilings::product_loop(Tier tier) const {
   std::vector<double> flop(pool_.threads());
   const double seconds = best_seconds(2, [&] {
     pool_.parallel_for(pool_.threads(),
-                       [&](int64_t, int64_t, int share) { flop[share] = peak_fma_loop(tier, 200000); });
+                       [&](int64_t, int64_t, int share) { flop[share] = peak_product_loop(tier, 200000); });
   });
   double sum = 0;
   for (double f : flop) sum += f;
   return sum / seconds;
 }
 
-double Ceilings::flops() const { return fma_loop(tier_); }
+double Ceilings::flops() const { return product_loop(tier_); }
 
 double Ceilings::read() const {
   std::vector<uint64_t> sums(pool_.threads());
@@ -172,7 +174,7 @@ int run_bench(const BenchCommand& command) {
 
   ThreadPool pool(*threads);
   Queue queue(pool, *profile, *tier);
-  const Ceilings ceilings(pool, *tier);
+  const Ceilings ceilings(pool, *profile, *tier);
   const BenchContext context{.command = command, .queue = queue, .ceilings = ceilings};
   if (!command.json) {
     fmt::print(

@@ -12,10 +12,10 @@
 namespace invar {
 
 // What this machine can do on all threads of a pool, now: multiply-adds in registers by the fastest
-// instruction that the tier may use, and reading memory.
+// instruction that the profile's products may use on the tier, and reading memory.
 class Ceilings {
  public:
-  Ceilings(ThreadPool& pool, Tier tier);
+  Ceilings(ThreadPool& pool, Profile profile, Tier tier);
 
   // FLOP/s and byte/s of the best of a few short runs.
   double flops() const;
@@ -24,7 +24,7 @@ class Ceilings {
   static constexpr int64_t kReadBytes = int64_t{512} << 20;  // more than any cache that we know
 
  private:
-  double fma_loop(Tier tier) const;
+  double product_loop(Tier tier) const;
 
   ThreadPool& pool_;
   Tier tier_;  // the one whose instruction is the fastest here

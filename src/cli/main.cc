@@ -77,11 +77,12 @@ void add_model_options(CLI::App& app, ModelOptions& model, bool required) {
       ->required(required)
       ->group(kModel);
   app.add_option("--profile", model.profile,
-                 "fma32 (fast on CPUs) or tc16 (the bits of an H100): the one option here that changes bits")
+                 "fma32 (fast on every CPU), amx32 (fastest with AMX) or tc16 (the bits of an H100): the one\n"
+                 "option here that changes bits")
       ->type_name("NAME")
       ->capture_default_str()
       ->group(kModel);
-  app.add_option("--isa", model.isa, "best, ref, avx2, avx512 or avx512bf16")
+  app.add_option("--isa", model.isa, "best, ref, avx2, avx512, avx512bf16 or amx")
       ->type_name("NAME")
       ->capture_default_str()
       ->group(kSpeed);
@@ -213,7 +214,7 @@ void add_bench(CLI::App& app, BenchCommand& command) {
 void add_verify(CLI::App& app, VerifyCommand& command) {
   app.footer(
       "Examples:\n"
-      "  invar verify -m MODEL                      all axes, both profiles\n"
+      "  invar verify -m MODEL                      all axes, all profiles\n"
       "  invar verify -m MODEL --quick --seed 7     fewer values of each, another seed\n"
       "  invar verify -m MODEL --axis chunk --axis page --profile fma32\n"
       "  invar verify --url http://localhost:30000  any server with SGLang's or OpenAI's API\n"
@@ -222,7 +223,7 @@ void add_verify(CLI::App& app, VerifyCommand& command) {
   CLI::Option* model = app.add_option("-m,--model,--model-path", command.model,
                                       "Hugging Face folder, .gguf or .safetensors file");
   model->type_name("PATH")->group(kModel);
-  app.add_option("--profile", command.profile, "both, fma32 or tc16")
+  app.add_option("--profile", command.profile, "all, fma32, tc16 or amx32")
       ->type_name("NAME")
       ->capture_default_str()
       ->group(kModel);
@@ -264,7 +265,7 @@ void add_train(CLI::App& app, TrainCommand& command) {
   app.add_option("--set", command.overrides, "SECTION.KEY=VALUE, over the file's; may be repeated")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
-  app.add_option("--isa", command.isa, "best, or a tier: ref, avx2, avx512, avx512bf16")
+  app.add_option("--isa", command.isa, "best, or a tier: ref, avx2, avx512, avx512bf16, amx")
       ->type_name("NAME")
       ->capture_default_str();
   add_number(app, "-t,--threads", command.threads, "0: one for each core");
@@ -308,7 +309,7 @@ void add_replay(CLI::App& app, ReplayCommand& command) {
   app.add_option("--set", command.overrides, "SECTION.KEY=VALUE of a key that changes no bit; may be repeated")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
-  app.add_option("--isa", command.isa, "best, or a tier: ref, avx2, avx512, avx512bf16")
+  app.add_option("--isa", command.isa, "best, or a tier: ref, avx2, avx512, avx512bf16, amx")
       ->type_name("NAME")
       ->capture_default_str();
   add_number(app, "-t,--threads", command.threads, "0: one for each core");

@@ -57,14 +57,14 @@ Result<Tokenizer> open_tokenizer(const WeightSource& weights) {
 
 Result<Profile> profile_option(const std::string& name) {
   const auto profile = parse_profile(name);
-  if (!profile) return error("--profile: expected fma32 or tc16, found \"{}\"", name);
+  if (!profile) return error("--profile: expected {}, found \"{}\"", profile_names(), name);
   return *profile;
 }
 
 Result<Tier> tier_option(const std::string& name) {
   if (name == "best") return best_tier();
   const auto tier = parse_tier(name);
-  if (!tier) return error("--isa: expected best, ref, avx2, avx512 or avx512bf16, found \"{}\"", name);
+  if (!tier) return error("--isa: expected best, {}, found \"{}\"", tier_names(), name);
   if (!tier_supported(*tier))
     return error("--isa: this CPU has no {}; its best tier is {}", name, tier_name(best_tier()));
   return *tier;

@@ -19,7 +19,7 @@
 namespace invar {
 namespace {
 
-// Models below this run every tier and both profiles at full size in seconds.
+// Models below this run every tier and all profiles at full size in seconds.
 constexpr int64_t kSmallParameters = 20'000'000;
 // Above this even fma32 has few tokens a second.
 constexpr int64_t kLargeParameters = 2'000'000'000;
@@ -83,9 +83,9 @@ class Verify {
   }
 
   Result<std::vector<Profile>> profiles() const {
-    if (command_.profile == "both") return std::vector{Profile::kFma32, Profile::kTc16};
+    if (command_.profile == "all") return std::vector(std::begin(kAllProfiles), std::end(kAllProfiles));
     const auto profile = parse_profile(command_.profile);
-    if (!profile) return error("--profile: expected both, fma32 or tc16, found {}", quote(command_.profile));
+    if (!profile) return error("--profile: expected all, {}, found {}", profile_names(), quote(command_.profile));
     return std::vector{*profile};
   }
 

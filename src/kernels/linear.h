@@ -56,8 +56,8 @@ struct LinearArgs {
 
 // out[r, n] = sum_k x[r, k] W[n, k] + b[n]
 //
-// Numerics  NUM-DOT of the queue's profile: one chain over ascending k from +0, k padded with zeros to 16; then one
-//           fp32 addition of the bias where there is one; then NUM-BF16 for a bf16 output.
+// Numerics  NUM-DOT of the queue's profile: one chain over ascending k from +0, k padded with zeros to 16 (amx32: to
+//           32); then one fp32 addition of the bias where there is one; then NUM-BF16 for a bf16 output.
 // Batch     Row r is computed from row r alone. `rows` chooses a tile, never an order.
 // Threads   Output panels (and rows) are divided between threads, k never.
 // Cost      2 rows N K FLOP; reads N K bf16 once a block of rows.

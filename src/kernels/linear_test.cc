@@ -115,8 +115,8 @@ std::vector<uint32_t> run(Queue& queue, const Problem& problem, Variant variant,
              .rows = end - begin});
   std::vector<uint32_t> bits;
   for (size_t i = 0; i < fp32.size(); ++i) {
-    // NaN is one value in fma32.
-    const bool nan = queue.profile() == Profile::kFma32 && std::isnan(fp32[i]);
+    // NaN is one value but in tc16.
+    const bool nan = queue.profile() != Profile::kTc16 && std::isnan(fp32[i]);
     bits.push_back(!variant.fp32 ? rounded[i].bits : nan ? 0x7fffffffu : std::bit_cast<uint32_t>(fp32[i]));
   }
   return bits;
@@ -133,7 +133,7 @@ class Linear : public testing::TestWithParam<Profile> {
   Queue queue(Tier tier, int threads) { return Queue(shared_pool(threads), GetParam(), tier); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Profiles, Linear, testing::Values(Profile::kFma32, Profile::kTc16),
+INSTANTIATE_TEST_SUITE_P(Profiles, Linear, testing::ValuesIn(kAllProfiles),
                          [](const auto& info) { return std::string(profile_name(info.param)); });
 
 // The variant and the number of threads take turns over the shapes; every tier sees every shape and kind of values.
@@ -242,7 +242,7 @@ TEST(LinearFma32, ResultsThatRoundUpToTheSmallestNormalAreFlushed) {
   const bf16 w[4] = {{1 << 7}, {0}, {static_cast<uint16_t>(0x8000 | (127 - 75) << 7)}, {0}};
   const WeightRows block = {w, 1};
   const PackedWeight weight = pack_weight({&block, 1}, 4);
-  for (Tier tier : {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16}) {
+  for (Tier tier : kAllTiers) {
     if (!tier_supported(tier)) continue;
     Queue queue(pool, Profile::kFma32, tier);
     float y = -1.0f;

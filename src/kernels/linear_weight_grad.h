@@ -27,8 +27,8 @@ struct LinearWeightGradArgs {
 // grad[n, k] += sum_t dy[t, n] x[t, k], grad_bias[n] += sum_t dy[t, n], over the rows t of all sequences
 //
 // Numerics  NUM-LINGRAD. A sequence is cut into leaves of kGradLeaf = 512 rows from its own row 0. A leaf's part of
-//           grad[n, k] is NUM-DOT over its ascending rows, zero-padded to a multiple of 16, and enters the sum by
-//           NUM-GRID. Of grad_bias every dy[t, n] enters NUM-GRID by itself.
+//           grad[n, k] is NUM-DOT over its ascending rows, zero-padded to a multiple of 16 (amx32: 32), and enters the
+//           sum by NUM-GRID. Of grad_bias every dy[t, n] enters NUM-GRID by itself.
 // Batch     Integer sums of leaves: no order of sequences and no cut of them into calls changes a bit.
 // Threads   Elements of grad are divided between threads, leaves never.
 // Cost      2 T N K FLOP; one pass over grad. Of dy and x the narrower one is transposed into scratch memory (4 bytes a

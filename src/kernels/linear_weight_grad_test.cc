@@ -119,7 +119,7 @@ class LinearWeightGrad : public testing::TestWithParam<Profile> {
   bool has_dpbf16() const { return GetParam() == Profile::kFma32 && tier_supported(Tier::kAvx512Bf16); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Profiles, LinearWeightGrad, testing::Values(Profile::kFma32, Profile::kTc16),
+INSTANTIATE_TEST_SUITE_P(Profiles, LinearWeightGrad, testing::ValuesIn(kAllProfiles),
                          [](const auto& info) { return std::string(profile_name(info.param)); });
 
 // The kind of values and the number of threads take turns; every tier sees every shape and every cut of tokens.
@@ -294,7 +294,7 @@ TEST_P(LinearWeightGrad, AValueBeyondTheGridIsReportedOnEveryTierAndSpoilsNoOthe
   const float kBad[] = {65536.0f, -65536.0f, std::numeric_limits<float>::infinity(),
                         std::numeric_limits<float>::quiet_NaN()};
   for (const float bad : kBad)
-    for (Tier tier : {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16}) {
+    for (Tier tier : kAllTiers) {
       if (!tier_supported(tier)) continue;
       Problem problem({20, 50}, {40, 30}, Values::kNormal, kSeed);
       Queue fast = queue(tier, 2);
@@ -327,7 +327,7 @@ TEST_P(LinearWeightGrad, AValueBeyondTheGridIsReportedOnEveryTierAndSpoilsNoOthe
 
 TEST_P(LinearWeightGrad, AFullBufferIsReportedOnEveryTier) {
   const Problem problem({20, 50}, {40}, Values::kNormal, kSeed);
-  for (Tier tier : {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16}) {
+  for (Tier tier : kAllTiers) {
     if (!tier_supported(tier)) continue;
     Queue fast = queue(tier, 1);
     for (const int64_t sign : {1, -1})

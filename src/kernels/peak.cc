@@ -7,11 +7,12 @@
 
 namespace invar {
 
-double peak_fma_loop(Tier tier, int64_t iterations) {
+double peak_product_loop(Tier tier, int64_t iterations) {
   INVAR_CHECK(tier != Tier::kRef && tier_supported(tier), "tier {}", tier_name(tier));
   switch (tier) {
     case Tier::kAvx2: return peak_fma_avx2(iterations);
     case Tier::kAvx512: return peak_fma_avx512(iterations);
+    case Tier::kAmx: return peak_amx(iterations);
     default: return peak_dp_avx512bf16(iterations);
   }
 }

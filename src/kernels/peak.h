@@ -9,10 +9,10 @@
 
 namespace invar {
 
-// Runs `iterations` rounds of independent multiply-adds in registers with the widest instruction of a tier that NUM-P2
-// may use: vfmadd of 256 bits (avx2), of 512 bits (avx512), vdpbf16ps (avx512bf16). Returns the FLOP executed, two for
-// a multiply-add. One thread. The tier must be supported and not ref.
-double peak_fma_loop(Tier tier, int64_t iterations);
+// Runs `iterations` rounds of independent multiply-adds in registers with the widest instruction of a tier that
+// products may use: vfmadd of 256 bits (avx2), of 512 bits (avx512), vdpbf16ps (avx512bf16), tdpbf16ps (amx). Returns
+// the FLOP executed, two for a multiply-add. One thread. The tier must be supported and not ref.
+double peak_product_loop(Tier tier, int64_t iterations);
 
 // Reads every byte once, in 8 ascending streams (one alone keeps fewer misses in flight). Returns a value that depends
 // on all of them. One thread. data is 64-byte aligned, bytes a multiple of 1024.

@@ -3,9 +3,12 @@
 #include <cpuid.h>
 
 #include <bit>
+#include <span>
 
 #include "base/check.h"
+#include "kernels/cpu/amx.h"
 #include "kernels/cpu/dpbf16_avx512bf16.h"
+#include "numerics/a32.h"
 #include "numerics/p2.h"
 
 namespace invar {
@@ -71,22 +74,62 @@ bool dpbf16_is_p2(const Lanes& lanes) {
   return true;
 }
 
-// vdpbf16ps against the scalar NUM-P2: near, wide, tiny (subnormal products) and subnormal operands.
+// Exponent fields of operands that are near, wide, tiny (subnormal products), and subnormal themselves.
+constexpr struct {
+  uint32_t low;
+  uint32_t count;
+} kCheckedRanges[] = {{124, 6}, {60, 135}, {54, 20}, {0, 128}, {0, 256}};
+
+// vdpbf16ps against the scalar NUM-P2.
 bool check_dpbf16() {
-  constexpr struct {
-    uint32_t low;
-    uint32_t count;
-  } kRanges[] = {{124, 6}, {60, 135}, {54, 20}, {0, 128}, {0, 256}};
   uint64_t state = 1;
-  for (const auto& range : kRanges)
+  for (const auto& range : kCheckedRanges)
     for (int i = 0; i < 1000; ++i)
       if (!dpbf16_is_p2(random_lanes(state, range.low, range.count))) return false;
   return dpbf16_is_p2(border_lanes(false)) && dpbf16_is_p2(border_lanes(true));
 }
 
+// tdpbf16ps against the scalar NUM-A32, on the same kinds of operands, in chains of several groups.
+bool check_amx() {
+  constexpr int64_t kSize = AmxProblem::kSize, kK = AmxProblem::kK;
+  uint64_t state = 2;
+  for (const auto& range : kCheckedRanges)
+    for (int i = 0; i < 40; ++i) {
+      AmxProblem problem;
+      for (bf16& a : problem.a)
+        a = {static_cast<uint16_t>(random_float(state, range.low, range.count) >> 16)};
+      for (bf16& w : problem.w)
+        w = {static_cast<uint16_t>(random_float(state, range.low, range.count) >> 16)};
+      float out[kSize * kSize];
+      amx_products(problem, out);
+      for (int64_t r = 0; r < kSize; ++r)
+        for (int64_t n = 0; n < kSize; ++n)
+          if (!same(out[r * kSize + n], dot_a32(0.0f, problem.a + r * kK, problem.w + n * kK, kK)))
+            return false;
+    }
+  return true;
+}
+
+// "a, b or c".
+std::string in_words(std::span<const std::string_view> names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
+    text += names[i];
+  }
+  return text;
+}
+
 }  // namespace
 
-std::string_view profile_name(Profile profile) { return profile == Profile::kFma32 ? "fma32" : "tc16"; }
+std::string_view profile_name(Profile profile) {
+  switch (profile) {
+    case Profile::kFma32: return "fma32";
+    case Profile::kTc16: return "tc16";
+    case Profile::kAmx32: return "amx32";
+  }
+  return "?";
+}
 
 std::string_view tier_name(Tier tier) {
   switch (tier) {
@@ -94,20 +137,33 @@ std::string_view tier_name(Tier tier) {
     case Tier::kAvx2: return "avx2";
     case Tier::kAvx512: return "avx512";
     case Tier::kAvx512Bf16: return "avx512bf16";
+    case Tier::kAmx: return "amx";
   }
   return "?";
 }
 
 std::optional<Profile> parse_profile(std::string_view name) {
-  for (Profile profile : {Profile::kFma32, Profile::kTc16})
+  for (Profile profile : kAllProfiles)
     if (profile_name(profile) == name) return profile;
   return std::nullopt;
 }
 
 std::optional<Tier> parse_tier(std::string_view name) {
-  for (Tier tier : {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
+  for (Tier tier : kAllTiers)
     if (tier_name(tier) == name) return tier;
   return std::nullopt;
+}
+
+std::string profile_names() {
+  std::vector<std::string_view> names;
+  for (Profile profile : kAllProfiles) names.push_back(profile_name(profile));
+  return in_words(names);
+}
+
+std::string tier_names() {
+  std::vector<std::string_view> names;
+  for (Tier tier : kAllTiers) names.push_back(tier_name(tier));
+  return in_words(names);
 }
 
 bool tier_supported(Tier tier) {
@@ -122,14 +178,18 @@ bool tier_supported(Tier tier) {
           tier_supported(Tier::kAvx512) && __builtin_cpu_supports("avx512bf16") && check_dpbf16();
       return supported;
     }
+    case Tier::kAmx: {
+      static const bool supported = tier_supported(Tier::kAvx512Bf16) && amx_permitted() && check_amx();
+      return supported;
+    }
   }
   return false;
 }
 
 std::vector<Tier> fast_tiers() {
   std::vector<Tier> tiers;
-  for (Tier tier : {Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
-    if (tier_supported(tier)) tiers.push_back(tier);
+  for (Tier tier : kAllTiers)
+    if (tier != Tier::kRef && tier_supported(tier)) tiers.push_back(tier);
   return tiers;
 }
 

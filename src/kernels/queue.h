@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,18 +16,23 @@ namespace invar {
 enum class Profile : uint8_t {
   kFma32,  // P2: pairs of fp32 FMAs, subnormals flushed; native on CPUs
   kTc16,   // H16: Hopper's tensor-core step of 16; emulated on CPUs
+  kAmx32,  // A32 for products with weights: AMX's tile step of 32, FMAs where there is none; P2 for attention
 };
+inline constexpr Profile kAllProfiles[] = {Profile::kFma32, Profile::kTc16, Profile::kAmx32};
 
 // The instruction set a kernel may use. All tiers give the same bits; kRef is the specification.
-enum class Tier : uint8_t { kRef, kAvx2, kAvx512, kAvx512Bf16 };
+enum class Tier : uint8_t { kRef, kAvx2, kAvx512, kAvx512Bf16, kAmx };
+inline constexpr Tier kAllTiers[] = {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16, Tier::kAmx};
 
-std::string_view profile_name(Profile profile);  // "fma32", "tc16"
-std::string_view tier_name(Tier tier);           // "ref", "avx2", "avx512", "avx512bf16"
+std::string_view profile_name(Profile profile);  // "fma32", "tc16", "amx32"
+std::string_view tier_name(Tier tier);           // "ref", "avx2", "avx512", "avx512bf16", "amx"
 std::optional<Profile> parse_profile(std::string_view name);
 std::optional<Tier> parse_tier(std::string_view name);
+std::string profile_names();  // all of them, for messages: "fma32, tc16 or amx32"
+std::string tier_names();
 
 // True where this CPU (and its operating system) has the tier. For kAvx512Bf16 that includes the self-check that
-// vdpbf16ps equals the two FMAs of P2.
+// vdpbf16ps equals the two FMAs of P2, for kAmx that tdpbf16ps equals A32 and that the system lets this process use it.
 bool tier_supported(Tier tier);
 // The tiers of this machine that are not kRef, the best one last.
 std::vector<Tier> fast_tiers();

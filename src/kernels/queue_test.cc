@@ -6,9 +6,9 @@ namespace invar {
 namespace {
 
 TEST(Queue, NamesOfProfilesAndTiersParseBack) {
-  for (Profile profile : {Profile::kFma32, Profile::kTc16})
+  for (Profile profile : kAllProfiles)
     EXPECT_EQ(parse_profile(profile_name(profile)), profile);
-  for (Tier tier : {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
+  for (Tier tier : kAllTiers)
     EXPECT_EQ(parse_tier(tier_name(tier)), tier);
   EXPECT_EQ(parse_profile("fp64"), std::nullopt);
   EXPECT_EQ(parse_tier(""), std::nullopt);

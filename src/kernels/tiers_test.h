@@ -63,7 +63,7 @@ struct TestQueue {
 // Every supported tier with 1, 2, 3 and 5 threads.
 inline std::vector<std::unique_ptr<TestQueue>> all_queues() {
   std::vector<std::unique_ptr<TestQueue>> queues;
-  for (Tier tier : {Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16})
+  for (Tier tier : kAllTiers)
     for (int threads : {1, 2, 3, 5})
       if (tier_supported(tier)) queues.push_back(std::make_unique<TestQueue>(tier, threads));
   return queues;

@@ -25,7 +25,7 @@ struct RunInfo {
   std::string model_path;   // as the user gave it
   std::string fingerprint;  // of the model that training began with
   int numerics_version = 0;
-  std::string profile;  // fma32 or tc16
+  std::string profile;  // of kernels/queue.h
   uint64_t seed = 0;
   std::string created_at;  // wall time, for people: nothing depends on it
   int64_t first_step = 0;  // the first step that this process computed; the ledger fills it in

@@ -41,7 +41,7 @@ class Options(Case):
             ("--threads", "100000"): ("--threads", "100000"),
             ("--page-size", "7"): ("--page-size", "16, 32, 64 or 128", "7"),
             ("--isa", "sse2"): ("--isa", "avx2", "sse2"),
-            ("--profile", "bf16"): ("--profile", "fma32 or tc16", "bf16"),
+            ("--profile", "bf16"): ("--profile", "fma32, tc16 or amx32", "bf16"),
             ("--chunked-prefill-size", "0"): ("--chunked-prefill-size",),
             ("--max-running-requests", "0"): ("--max-running-requests",),
             ("--kv-cache-mib", "0"): ("--kv-cache-mib",),
@@ -405,7 +405,7 @@ class Bits(Case):
     PROMPTS = ["hi", "The quick brown fox jumps over the lazy dog. " * 9, "Zürich, 1+1=2\n\n\tx", "a" * 200]
     SAMPLING = ["-n", "2", "--temperature", "0.9", "--top-p", "0.95", "--top-k", "60", "--repetition-penalty", "1.1",
                 "--seed", "12345", "--max-tokens", "24", "--ignore-eos", "--logprobs", "--prompt-logprobs"]
-    TIERS = ["ref", "avx2", "avx512", "avx512bf16"]
+    TIERS = ["ref", "avx2", "avx512", "avx512bf16", "amx"]
 
     def tiers(self):
         refused = [tier for tier in self.TIERS if b"this CPU has no" in
@@ -434,7 +434,7 @@ class Bits(Case):
         settings = [[name, value] for name, list_ in values.items() for value in list_]
         draw = random.Random(7)
         settings += [[x for name, list_ in values.items() for x in (name, draw.choice(list_))] for _ in range(6)]
-        self.check(settings, self.model, self.SAMPLING, self.PROMPTS, ["fma32", "tc16"])
+        self.check(settings, self.model, self.SAMPLING, self.PROMPTS, ["fma32", "tc16", "amx32"])
 
     @unittest.skipUnless(os.path.isdir(REAL_MODEL), "no models/SmolLM2-135M-Instruct; ./dev model fetches it")
     def test_no_speed_option_changes_a_line_of_json_of_a_real_model(self):

@@ -65,7 +65,7 @@ void expect_covered(const ModelConfig& config, const std::string& what) {
   std::erase_if(requests, [](const Request& r) { return r.prompt.size() != 17 && r.prompt.size() != 129; });
   ASSERT_EQ(requests.size(), 2u);
   static int turn = 0;
-  for (const Profile profile : {Profile::kFma32, Profile::kTc16}) {
+  for (const Profile profile : kAllProfiles) {
     const MatrixOutcome expected = run(model, profile, requests, {});
     for (const Tier tier : fast_tiers()) {
       ++turn;
@@ -124,7 +124,7 @@ TEST(Coverage, EveryArchitectureWithEveryScalingOfRopeTiedOrNotWithAndWithoutBia
 TEST(Coverage, ManyThreads) {
   const DecoderModel model = random_model(small_config());
   const auto requests = mixed_requests(model.config.vocab_size, kSeed);
-  for (const Profile profile : {Profile::kFma32, Profile::kTc16}) {
+  for (const Profile profile : kAllProfiles) {
     const MatrixOutcome expected = run(model, profile, requests, {.tier = Tier::kAvx2});
     for (const int threads : {7, 31, kCoveredThreadsMax}) {
       const MatrixSetting setting = {
@@ -138,7 +138,7 @@ TEST(Coverage, ManyThreads) {
 template <class Body>
 void expect_tiers_equal(const char* what, const Body& body) {
   ThreadPool one(1), three(3);
-  for (const Profile profile : {Profile::kFma32, Profile::kTc16}) {
+  for (const Profile profile : kAllProfiles) {
     Queue ref(one, profile, Tier::kRef);
     const auto expected = body(ref);
     for (const Tier tier : fast_tiers()) {

@@ -54,7 +54,7 @@ TEST_P(Matrix, EveryProductOfSettingsGivesTheBitsOfTheReferenceTier) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Matrix,
                          testing::Combine(testing::Values("llama", "qwen2", "qwen3"),
-                                          testing::Values(Profile::kFma32, Profile::kTc16)),
+                                          testing::ValuesIn(kAllProfiles)),
                          [](const auto& info) {
                            return fmt::format("{}_{}", std::get<0>(info.param),
                                               profile_name(std::get<1>(info.param)));

@@ -86,7 +86,7 @@ void add_model(const std::string& name, Queue& queue, const std::string& place, 
 Hashes bits_of(Tier tier) {
   ThreadPool pool(2);
   Hashes hashes = {{"numerics_version", fmt::format("{}", kNumericsVersion)}};
-  for (Profile profile : {Profile::kFma32, Profile::kTc16}) {
+  for (Profile profile : kAllProfiles) {
     Queue queue(pool, profile, tier);
     const std::string root(profile_name(profile));
     for (const auto& [kernel, hash] : kernel_bits(queue)) hashes[root + "/kernels/" + kernel] = hash;
@@ -121,7 +121,7 @@ TEST_P(Bits, OfKernelsAndModelsAreThoseOfThisNumericsVersion) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, Bits,
-                         testing::Values(Tier::kRef, Tier::kAvx2, Tier::kAvx512, Tier::kAvx512Bf16),
+                         testing::ValuesIn(kAllTiers),
                          [](const auto& info) { return std::string(tier_name(info.param)); });
 
 }  // namespace

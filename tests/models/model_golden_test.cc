@@ -132,7 +132,7 @@ TEST_P(ModelGolden, OtherRotationsWeightsOrRowsAreBeyondTheBound) {
 
 INSTANTIATE_TEST_SUITE_P(Models, ModelGolden,
                          testing::Combine(testing::Values("llama", "llama3-rope", "qwen2", "qwen3", "qwen3-yarn"),
-                                          testing::Values(Profile::kFma32, Profile::kTc16)),
+                                          testing::ValuesIn(kAllProfiles)),
                          [](const auto& info) {
                            std::string name = std::get<0>(info.param);
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -153,7 +153,7 @@ TEST_P(SmolLm2Golden, LogitsAreAsCloseToFp32AsBf16CanBe) {
   EXPECT_LE(found, kTimesBf16 * golden.bf16_rms);
 }
 
-INSTANTIATE_TEST_SUITE_P(Profiles, SmolLm2Golden, testing::Values(Profile::kFma32, Profile::kTc16),
+INSTANTIATE_TEST_SUITE_P(Profiles, SmolLm2Golden, testing::ValuesIn(kAllProfiles),
                          [](const auto& info) { return std::string(profile_name(info.param)); });
 
 }  // namespace

@@ -39,7 +39,7 @@ TEST_P(WeightUpdate, AllWeightsReplacedInPlaceGiveTheLogitsOfAFreshModel) {
   std::vector<int32_t> tokens(150), rows(150);
   for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * 7 % 199);
   std::iota(rows.begin(), rows.end(), 0);
-  for (const Profile profile : {Profile::kFma32, Profile::kTc16}) {
+  for (const Profile profile : kAllProfiles) {
     Queue queue(pool, profile);
     const auto first = bits(logits_of_rows(running, queue, tokens, rows));
     std::vector<Buffer<bf16>> old_values;

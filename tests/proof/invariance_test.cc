@@ -47,10 +47,11 @@ TEST_P(Invariance, NothingAroundARequestChangesItsBits) {
   EXPECT_GT(evidence.cached_tokens, 0);
 }
 
-// One model of each profile, for time: tests/invariance has every architecture in both.
+// One model of each profile, for time: tests/invariance has every architecture in each.
 INSTANTIATE_TEST_SUITE_P(Models, Invariance,
                          testing::Values(std::tuple("llama", Profile::kFma32),
-                                         std::tuple("qwen3", Profile::kTc16)),
+                                         std::tuple("qwen3", Profile::kTc16),
+                                         std::tuple("qwen2", Profile::kAmx32)),
                          [](const auto& info) {
                            return fmt::format("{}_{}", std::get<0>(info.param),
                                               profile_name(std::get<1>(info.param)));

@@ -94,7 +94,7 @@ TEST_P(GradientGolden, OfEveryWeightIsPyTorchsWithinTheRoundingsOfBf16) {
 
 INSTANTIATE_TEST_SUITE_P(Models, GradientGolden,
                          testing::Combine(testing::Values("llama", "qwen2", "qwen3"),
-                                          testing::Values(Profile::kFma32, Profile::kTc16)),
+                                          testing::ValuesIn(kAllProfiles)),
                          [](const auto& info) {
                            return std::get<0>(info.param) + "_" +
                                   std::string(profile_name(std::get<1>(info.param)));

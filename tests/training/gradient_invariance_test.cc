@@ -101,7 +101,7 @@ TEST_P(GradientInvariance, HoldsForRandomCombinationsOfEverythingAround) {
   const auto pick = [&](auto values) {
     return *(values.begin() + static_cast<int64_t>(random.next() % values.size()));
   };
-  for (int i = 0; i < (profile == Profile::kFma32 ? 10 : 3); ++i) {
+  for (int i = 0; i < (profile == Profile::kTc16 ? 3 : 10); ++i) {
     const Setting setting{.at_once = pick(std::vector<std::size_t>{1, 2, 3, 7}),
                           .order = random.next(),
                           .ranks = pick(std::vector<int>{1, 2, 4}),
@@ -128,7 +128,7 @@ TEST_P(GradientInvariance, EveryTierEqualsTheSpecification) {
 
 INSTANTIATE_TEST_SUITE_P(Models, GradientInvariance,
                          testing::Combine(testing::Values("llama", "qwen2", "qwen3"),
-                                          testing::Values(Profile::kFma32, Profile::kTc16)),
+                                          testing::ValuesIn(kAllProfiles)),
                          [](const auto& info) {
                            return std::get<0>(info.param) + "_" +
                                   std::string(profile_name(std::get<1>(info.param)));

@@ -8,7 +8,7 @@
 namespace invar::cpu {
 
 AttentionKernels attention_avx512bf16(Profile profile) {
-  return profile == Profile::kFma32 ? attention_kernels<DpDot>() : attention_kernels<H16Dot>();
+  return profile == Profile::kTc16 ? attention_kernels<H16Dot>() : attention_kernels<DpDot>();
 }
 
 }  // namespace invar::cpu

@@ -9,8 +9,8 @@
 namespace invar::cpu {
 
 AttentionBackwardKernels attention_backward_avx512bf16(Profile profile) {
-  return profile == Profile::kFma32 ? attention_backward_kernels<DpProduct>()
-                                    : attention_backward_kernels<H16Product>();
+  return profile == Profile::kTc16 ? attention_backward_kernels<H16Product>()
+                                   : attention_backward_kernels<DpProduct>();
 }
 
 }  // namespace invar::cpu

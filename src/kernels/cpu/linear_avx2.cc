@@ -123,6 +123,7 @@ constexpr LinearTile kFew = {
     .rows_max = Few::kRowsMax,
     .panels_max = 4,
     .k_chunk = 0,
+    .k_group = 16,
     .row_bytes = 4,
     .weight_bytes = 0,
     .pack_rows = linear_pack_rows<64, expand_row>,
@@ -134,6 +135,7 @@ constexpr LinearTile kMany = {
     .rows_max = Many::kRowsMax,
     .panels_max = 1,
     .k_chunk = 256,  // 16 KiB of expanded weights
+    .k_group = 16,
     .row_bytes = 4,
     .weight_bytes = 64,
     .pack_rows = linear_pack_rows<64, expand_row>,
@@ -143,6 +145,9 @@ constexpr LinearTile kMany = {
 
 }  // namespace
 
-LinearKernels linear_fma32_avx2() { return {.flush = true, .few = kFew, .many = kMany}; }
+LinearKernels linear_fma32_avx2() {
+  return {
+      .mode = LinearMode::kFlush, .few = kFew, .many = kMany, .tokens = kMany, .store = linear_store_avx2};
+}
 
 }  // namespace invar

@@ -3,6 +3,12 @@
 
 namespace invar {
 
-LinearKernels linear_fma32_avx512() { return {.flush = true, .few = kFmaFewAvx512, .many = kFmaManyAvx512}; }
+LinearKernels linear_fma32_avx512() {
+  return {.mode = LinearMode::kFlush,
+          .few = kFmaFewAvx512,
+          .many = kFmaManyAvx512,
+          .tokens = kFmaManyAvx512,
+          .store = linear_store_avx512};
+}
 
 }  // namespace invar

@@ -53,6 +53,7 @@ constexpr LinearTile kDpFew = {
     .rows_max = DpFew::kRowsMax,
     .panels_max = 8,
     .k_chunk = 0,
+    .k_group = 16,
     .row_bytes = 2,
     .weight_bytes = 0,
     .pack_rows = linear_pack_rows<32, copy_row>,
@@ -64,6 +65,7 @@ constexpr LinearTile kDpMany = {
     .rows_max = DpMany::kRowsMax,
     .panels_max = 3,
     .k_chunk = 384,  // 36 KiB of packed weights
+    .k_group = 16,
     .row_bytes = 2,
     .weight_bytes = 0,
     .pack_rows = linear_pack_rows<32, copy_row>,
@@ -73,6 +75,12 @@ constexpr LinearTile kDpMany = {
 
 }  // namespace
 
-LinearKernels linear_fma32_avx512bf16() { return {.flush = false, .few = kDpFew, .many = kDpMany}; }
+LinearKernels linear_fma32_avx512bf16() {
+  return {.mode = LinearMode::kDefault,
+          .few = kDpFew,
+          .many = kDpMany,
+          .tokens = kDpMany,
+          .store = linear_store_avx512};
+}
 
 }  // namespace invar

@@ -45,16 +45,23 @@ static void linear_run(const LinearTileArgs& args) {
   linear_rows<Kernel, Kernel::kRowsMax>(args);
 }
 
-// Packs rows group by group; expand(x [16], out) writes `bytes` for the group of one row.
-template <int kBytes, void (*kExpand)(const bf16*, std::byte*)>
+#ifdef __AVX512F__
+static constexpr auto* kLinearStore = linear_store_avx512;
+#else
+static constexpr auto* kLinearStore = linear_store_avx2;
+#endif
+
+// Packs rows 16 k at a time, up to a multiple of `group`; expand(x [16], out) writes `bytes` for the 16 of one row.
+template <int kBytes, void (*kExpand)(const bf16*, std::byte*), int kGroup = 16>
 static void linear_pack_rows(const LinearPackArgs& args) {
   std::byte* out = args.out;
-  for (int64_t k = 0; k < args.k; k += 16) {
+  const int64_t k_end = (args.k + kGroup - 1) / kGroup * kGroup;
+  for (int64_t k = 0; k < k_end; k += 16) {
     for (int64_t r = 0; r < args.rows; ++r, out += kBytes) {
       const bf16* x = args.x + r * args.x_stride + k;
       bf16 tail[16] = {};
       if (args.k - k < 16) {
-        __builtin_memcpy(tail, x, static_cast<size_t>(args.k - k) * sizeof(bf16));
+        if (args.k > k) __builtin_memcpy(tail, x, static_cast<size_t>(args.k - k) * sizeof(bf16));
         x = tail;
       }
       kExpand(x, out);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/linear_flush.h"
+#include "kernels/cpu/linear_mode.h"
 #include "kernels/cpu/linear_plan.h"
 
 namespace invar {
@@ -27,7 +27,9 @@ struct Plan {
 
 Plan::Plan(const LinearArgs& args, const LinearTile& tile, int threads) {
   const PackedWeight& weight = *args.weight;
-  k_chunk = tile.k_chunk == 0 ? weight.k_padded() : std::min(tile.k_chunk, weight.k_padded());
+  k_chunk = align_to(weight.k_padded(), tile.k_group);
+  if (tile.k_chunk != 0)  // nearly equal chunks
+    k_chunk = align_to(ceil_div(k_chunk, ceil_div(k_chunk, tile.k_chunk)), tile.k_group);
   row_tiles = ceil_div(args.rows, tile.rows_max);
   panel_blocks = ceil_div(weight.panels(), tile.panels_max);
   // Few blocks: as many for each thread.
@@ -37,25 +39,27 @@ Plan::Plan(const LinearArgs& args, const LinearTile& tile, int threads) {
   const int64_t wanted = threads == 1 ? 1 : ceil_div(4 * threads, panel_blocks);
   row_blocks = std::max(ceil_div(args.rows, kRowsOfBlock), std::min(wanted, ceil_div(row_tiles, 4)));
   const int64_t rows_of_item = ceil_div(row_tiles, row_blocks) * tile.rows_max;
-  packed_bytes = align_up(args.rows * weight.k_padded() * tile.row_bytes);
+  packed_bytes =
+      align_up(args.rows * align_to(weight.k_padded(), tile.k_group) * tile.row_bytes) + kLinearOverread;
   acc_bytes = align_up(rows_of_item * tile.panels_max * kPanel * static_cast<int64_t>(sizeof(float)));
   weights_bytes = align_up(tile.panels_max * k_chunk * tile.weight_bytes);
 }
 
 class Run {
  public:
-  Run(Queue& queue, const LinearArgs& args, const LinearTile& tile, bool flush)
+  Run(Queue& queue, const LinearArgs& args, const LinearTile& tile, const LinearKernels& kernels)
       : args_(args),
         weight_(*args.weight),
         tile_(tile),
-        flush_(flush),
+        mode_(kernels.mode),
+        store_(kernels.store),
         plan_(args, tile, queue.pool().threads()) {
     packed_ = queue.scratch(static_cast<size_t>(plan_.scratch_bytes(queue.pool().threads())));
     shares_ = packed_ + plan_.packed_bytes;
   }
 
   void pack(int64_t row_tile) const {
-    const Range rows(args_.rows, plan_.row_tiles, row_tile);
+    const Range rows = rows_of(row_tile);
     for (int64_t k = 0; k < weight_.k; k += plan_.k_chunk)
       tile_.pack_rows({.x = args_.x + rows.begin * args_.x_stride + k,
                        .x_stride = args_.x_stride,
@@ -68,32 +72,43 @@ class Run {
   int64_t items() const { return plan_.panel_blocks * plan_.row_blocks; }
 
   void compute(int64_t item, int share) const {
-    const Range panels(weight_.panels(), plan_.panel_blocks, item / plan_.row_blocks);
-    const Range tiles(plan_.row_tiles, plan_.row_blocks, item % plan_.row_blocks);
-    const int64_t row_begin = Range(args_.rows, plan_.row_tiles, tiles.begin).begin;
-    const int64_t row_end = Range(args_.rows, plan_.row_tiles, tiles.end - 1).end;
+    // Panels in the inner loop: a row block's packed activations stay in the L2 cache.
+    const Range panels(weight_.panels(), plan_.panel_blocks, item % plan_.panel_blocks);
+    const Range tiles(plan_.row_tiles, plan_.row_blocks, item / plan_.panel_blocks);
     std::byte* scratch = shares_ + share * (plan_.acc_bytes + plan_.weights_bytes);
     float* acc = reinterpret_cast<float*>(scratch);
     {
-      const FlushScope scope(flush_);
+      const LinearModeScope scope(mode_);
       for (int64_t k = 0; k < weight_.k_padded(); k += plan_.k_chunk)
         chunk(k, panels, tiles, acc, scratch + plan_.acc_bytes);
     }
-    const int64_t n_begin = panels.begin * kPanel;
-    linear_store(args_, {.acc = acc,
-                         .acc_stride = panels.size() * kPanel,
-                         .row_begin = row_begin,
-                         .rows = row_end - row_begin,
-                         .n_begin = n_begin,
-                         .outputs = std::min(panels.end * kPanel, weight_.n) - n_begin});
+    if (!stores_tiles()) store(panels, {rows_of(tiles.begin).begin, rows_of(tiles.end - 1).end}, acc);
   }
 
  private:
+  Range rows_of(int64_t row_tile) const { return Range(args_.rows, plan_.row_tiles, row_tile); }
+  // Outputs are stored tile by tile, while they are in the L1 cache; not in a mode that would flush them.
+  bool stores_tiles() const { return mode_ != LinearMode::kFlush; }
+
+  void store(const Range& panels, const Range& rows, const float* acc) const {
+    const int64_t n_begin = panels.begin * kPanel;
+    store_({.bias = args_.bias,
+            .out_bf16 = args_.out_bf16,
+            .out_f32 = args_.out_f32,
+            .stride = args_.out_stride},
+           {.acc = acc,
+            .acc_stride = panels.size() * kPanel,
+            .row_begin = rows.begin,
+            .rows = rows.size(),
+            .n_begin = n_begin,
+            .outputs = std::min(panels.end * kPanel, weight_.n) - n_begin});
+  }
+
   int64_t chunk_size(int64_t k) const { return std::min(plan_.k_chunk, weight_.k_padded() - k); }
 
   // Packed activations lie chunk by chunk, [chunks, rows, chunk size], so that a pass over the rows is one stream.
   std::byte* packed_rows(int64_t row_begin, int64_t k) const {
-    return packed_ + (args_.rows * k + row_begin * chunk_size(k)) * tile_.row_bytes;
+    return packed_ + (args_.rows * k + row_begin * align_to(chunk_size(k), tile_.k_group)) * tile_.row_bytes;
   }
 
   // One chunk of k for all row tiles of an item: every chain goes on from acc.
@@ -115,12 +130,14 @@ class Run {
         tile_.expand(packed + p * packed_stride, size, expanded + p * call.weight_stride);
     }
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
-      const Range rows(args_.rows, plan_.row_tiles, t);
+      const Range rows = rows_of(t);
+      const bool last = k + size == weight_.k_padded();
       call.x = packed_rows(rows.begin, k);
       call.rows = static_cast<int>(rows.size());
-      if (k + size == weight_.k_padded() && tiles.size() > 1) prefetch_output(rows, panels.begin * kPanel);
+      if (last && tiles.size() > 1) prefetch_output(rows, panels.begin * kPanel);
       tile_.run(call);
-      call.acc += rows.size() * call.acc_stride;
+      if (last && stores_tiles()) store(panels, rows, call.acc);
+      if (!(last && stores_tiles() && call.first)) call.acc += rows.size() * call.acc_stride;
     }
   }
 
@@ -140,7 +157,8 @@ class Run {
   const LinearArgs& args_;
   const PackedWeight& weight_;
   const LinearTile& tile_;
-  bool flush_;
+  LinearMode mode_;
+  void (*store_)(const LinearOutput&, const LinearBlock&);
   Plan plan_;
   std::byte* packed_;
   std::byte* shares_;
@@ -150,7 +168,7 @@ class Run {
 
 void linear_tiled(Queue& queue, const LinearArgs& args, const LinearKernels& kernels) {
   const LinearTile& tile = args.rows <= kernels.few.rows_max ? kernels.few : kernels.many;
-  const Run run(queue, args, tile, kernels.flush);
+  const Run run(queue, args, tile, kernels);
   queue.pool().parallel_for(run.row_tiles(), [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) run.pack(t);
   });

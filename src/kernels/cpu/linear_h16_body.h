@@ -42,6 +42,7 @@ constexpr LinearTile kH16Tile = {
     .rows_max = H16Tile::kRowsMax,
     .panels_max = 1,
     .k_chunk = 128,  // 12 KiB of expanded weights
+    .k_group = 16,
     .row_bytes = 6,
     .weight_bytes = 96,
     .pack_rows = linear_pack_rows<sizeof(H16Row), expand_row>,
@@ -49,7 +50,11 @@ constexpr LinearTile kH16Tile = {
     .run = linear_run<H16Tile>,
 };
 
-constexpr LinearKernels kH16Kernels = {.flush = false, .few = kH16Tile, .many = kH16Tile};
+constexpr LinearKernels kH16Kernels = {.mode = LinearMode::kDefault,
+                                       .few = kH16Tile,
+                                       .many = kH16Tile,
+                                       .tokens = kH16Tile,
+                                       .store = kLinearStore};
 
 }  // namespace
 }  // namespace invar

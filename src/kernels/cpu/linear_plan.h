@@ -6,8 +6,9 @@
 namespace invar {
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t align_to(int64_t a, int64_t multiple) { return ceil_div(a, multiple) * multiple; }
 // Scratch memory is cut at cache lines.
-inline int64_t align_up(int64_t bytes) { return ceil_div(bytes, 64) * 64; }
+inline int64_t align_up(int64_t bytes) { return align_to(bytes, 64); }
 
 struct Range {
   Range(int64_t begin, int64_t end) : begin(begin), end(end) {}

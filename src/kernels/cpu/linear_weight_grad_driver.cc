@@ -4,7 +4,7 @@
 #include <atomic>
 #include <vector>
 
-#include "kernels/cpu/linear_flush.h"
+#include "kernels/cpu/linear_mode.h"
 #include "kernels/cpu/linear_plan.h"
 #include "kernels/cpu/transpose_tokens.h"
 #include "kernels/linear.h"
@@ -14,10 +14,11 @@ namespace invar {
 namespace {
 
 constexpr int64_t kPanel = PackedWeight::kPanel;
-constexpr int64_t kGroup = PackedWeight::kGroup;
-constexpr int64_t kTilesOfPack = 4;       // row tiles that are packed together: a cache line of bf16
-constexpr int64_t kRowsOfBlock = 768;     // of tiles: their sums of an item's panels stay in the L2 cache
-constexpr int64_t kRowsOfBlockMin = 128;  // fewer would expand the panels too often
+constexpr int64_t kHalf = 16;          // tokens that are transposed together: all of a group, or half of one
+constexpr int64_t kTileMax = 32;       // rows of a tile, and tokens of a group
+constexpr int64_t kTilesOfPack = 4;    // row tiles that are packed together: a cache line of bf16
+constexpr int64_t kRowsOfBlock = 768;  // of tiles: their sums of an item's panels stay in the L2 cache
+constexpr int64_t kRowsOfBlockMin = 128;            // fewer would expand the panels too often
 constexpr int64_t kPackedBytes = int64_t{8} << 20;  // of a block's rows, where possible
 constexpr int64_t kPrefetchChunks = 4;              // the last of a call, in which the gradient is prefetched
 constexpr int64_t kMergeColumns = 64;               // of a gradient that is merged transposed
@@ -29,7 +30,7 @@ struct Operand {
   int64_t channels;
 };
 
-// At most 16 tokens that are neighbours in a leaf.
+// At most k_group tokens (of the tile) that are neighbours in a leaf.
 struct Group {
   int64_t row_begin;  // of dy and x
   int64_t rows;
@@ -54,7 +55,8 @@ struct Chunk {
 };
 
 struct Tokens {
-  Tokens(std::span<const SequenceRows> sequences, int64_t chunk_groups) {
+  Tokens(std::span<const SequenceRows> sequences, const LinearTile& tile) : group(tile.k_group) {
+    const int64_t chunk_groups = tile.k_chunk / group;
     for (const SequenceRows& sequence : sequences)
       for (int64_t t = 0; t < sequence.rows; t += kGradLeaf)
         add_leaf({.row_begin = sequence.row_begin + t, .rows = std::min(kGradLeaf, sequence.rows - t)},
@@ -64,7 +66,7 @@ struct Tokens {
   int64_t size() const { return std::ssize(groups); }
 
   void add_leaf(const SequenceRows& leaf, int64_t chunk_groups) {
-    const int64_t count = ceil_div(leaf.rows, kGroup), parts = ceil_div(count, chunk_groups);
+    const int64_t count = ceil_div(leaf.rows, group), parts = ceil_div(count, chunk_groups);
     for (int64_t i = 0; i < parts; ++i) {
       const Range part(count, parts, i);
       if (chunks.empty() || chunks.back().groups + part.size() > chunk_groups)
@@ -81,13 +83,14 @@ struct Tokens {
       chunk.groups += part.size();
       chunk.segment_end += 1;
       for (int64_t g = part.begin; g < part.end; ++g)
-        groups.push_back({.row_begin = leaf.row_begin + g * kGroup,
-                          .rows = std::min(kGroup, leaf.rows - g * kGroup),
+        groups.push_back({.row_begin = leaf.row_begin + g * group,
+                          .rows = std::min(group, leaf.rows - g * group),
                           .chunk = std::ssize(chunks) - 1});
     }
     leaves += 1;
   }
 
+  int64_t group;  // tokens of one
   std::vector<Group> groups;
   std::vector<Segment> segments;
   std::vector<Chunk> chunks;
@@ -118,7 +121,7 @@ Plan::Plan(const LinearWeightGradArgs& args, const Tokens& tokens, const LinearT
   transposed = args.k < args.n;
   rows = transposed ? x : dy;
   columns = transposed ? dy : x;
-  const int64_t row_bytes = std::max<int64_t>(1, tokens.size() * kGroup * tile.row_bytes);
+  const int64_t row_bytes = std::max<int64_t>(1, tokens.size() * tokens.group * tile.row_bytes);
   blocks = ceil_div(rows.channels, std::clamp(kPackedBytes / row_bytes, kRowsOfBlockMin, kRowsOfBlock));
   const int64_t rows_of_block = ceil_div(rows.channels, blocks);
   panels = ceil_div(columns.channels, kPanel);
@@ -131,7 +134,7 @@ Plan::Plan(const LinearWeightGradArgs& args, const Tokens& tokens, const LinearT
 
   const int64_t width = tile.panels_max * kPanel;
   const int64_t sums = ceil_div(row_tiles, row_blocks) * tile.rows_max * width;
-  rows_bytes = align_up(rows_of_block * row_bytes);
+  rows_bytes = align_up(rows_of_block * row_bytes) + kLinearOverread;
   sums_bytes = sums * static_cast<int64_t>(sizeof(int64_t));
   acc_bytes = sums * static_cast<int64_t>(sizeof(float));
   expanded_bytes = align_up(width * tile.k_chunk * static_cast<int64_t>(sizeof(bf16)));
@@ -142,10 +145,10 @@ class Run {
  public:
   Run(Queue& queue, const LinearWeightGradArgs& args, const LinearKernels& kernels, const GridKernels& grid)
       : args_(args),
-        tile_(kernels.many),
+        tile_(kernels.tokens),
         grid_(grid),
-        flush_(kernels.flush),
-        tokens_(args.sequences, tile_.k_chunk / kGroup),
+        mode_(kernels.mode),
+        tokens_(args.sequences, tile_),
         plan_(args, tokens_, tile_, queue.pool().threads()) {
     packed_ =
         queue.scratch(static_cast<size_t>(plan_.rows_bytes + queue.pool().threads() * plan_.share_bytes()));
@@ -164,7 +167,8 @@ class Run {
     row_blocks_ = std::min(plan_.row_blocks, row_tiles_);
   }
   int64_t groups() const { return tokens_.size(); }
-  void pack(int64_t group) const;
+  int64_t group() const { return tokens_.group; }
+  void pack(int64_t index) const;
   int64_t items() const { return plan_.panel_blocks * row_blocks_; }
   void compute(int64_t item, int share);
   void add_bias(int64_t panel);
@@ -186,7 +190,7 @@ class Run {
   Range rows_of(int64_t tile) const { return {tile_begin_[tile], tile_begin_[tile + 1]}; }
   // Packed rows: [chunks, row tiles, groups of the chunk, rows of the tile, 16]
   std::byte* packed_rows(const Chunk& chunk, int64_t row_begin) const {
-    return packed_ + (rows_ * chunk.group_begin + row_begin * chunk.groups) * kGroup * tile_.row_bytes;
+    return packed_ + (rows_ * chunk.group_begin + row_begin * chunk.groups) * group() * tile_.row_bytes;
   }
   // Of one token in a panel of Item::panels_data.
   int64_t token_bytes() const {
@@ -205,7 +209,7 @@ class Run {
   const LinearWeightGradArgs& args_;
   const LinearTile tile_;
   const GridKernels grid_;
-  const bool flush_;
+  const LinearMode mode_;
   const Tokens tokens_;
   const Plan plan_;
   std::byte* packed_;
@@ -217,44 +221,46 @@ class Run {
 };
 
 // One group of tokens, all rows of the block.
-void Run::pack(int64_t group) const {
-  const Group& tokens = tokens_.groups[group];
+void Run::pack(int64_t index) const {
+  const Group& tokens = tokens_.groups[index];
   const Chunk& chunk = tokens_.chunks[tokens.chunk];
   const bf16* values = plan_.rows.values + tokens.row_begin * plan_.rows.stride + block_begin_;
-  alignas(64) bf16 columns[kTilesOfPack * 16 * kGroup];  // [rows of the tiles, 16]
+  alignas(64) bf16 columns[kTilesOfPack * kTileMax * kTileMax];  // [rows of the tiles, group()]
   for (int64_t first = 0; first < row_tiles_; first += kTilesOfPack) {
     const int64_t last = std::min(first + kTilesOfPack, row_tiles_);
     const int64_t begin = tile_begin_[first];
-    transpose_tokens({.values = values + begin,
-                      .stride = plan_.rows.stride,
-                      .rows = tokens.rows,
-                      .columns = tile_begin_[last] - begin},
-                     columns);
+    for (int64_t t = 0; t < group(); t += kHalf)
+      transpose_tokens({.values = values + begin + std::min(t, tokens.rows) * plan_.rows.stride,
+                        .stride = plan_.rows.stride,
+                        .rows = std::clamp<int64_t>(tokens.rows - t, 0, kHalf),
+                        .columns = tile_begin_[last] - begin},
+                       columns + t, group());
     for (int64_t t = first; t < last; ++t) {
       const int64_t at = tile_begin_[t], rows = tile_begin_[t + 1] - at;
       tile_.pack_rows(
-          {.x = columns + (at - begin) * kGroup,
-           .x_stride = kGroup,
-           .k = kGroup,
+          {.x = columns + (at - begin) * group(),
+           .x_stride = group(),
+           .k = group(),
            .rows = rows,
-           .out = packed_rows(chunk, at) + (group - chunk.group_begin) * rows * kGroup * tile_.row_bytes});
+           .out = packed_rows(chunk, at) + (index - chunk.group_begin) * rows * group() * tile_.row_bytes});
     }
   }
 }
 
 // The chunk's tokens of the item's columns, in the form that the tile reads.
 void Run::expand(const Chunk& chunk, const Item& item) const {
-  const int64_t panel_bytes = chunk.groups * kGroup * token_bytes();
-  for (int64_t g = 0; g < chunk.groups; ++g) {
-    const Group& tokens = tokens_.groups[chunk.group_begin + g];
+  const int64_t panel_bytes = chunk.groups * group() * token_bytes();
+  for (int64_t at = 0; at < chunk.groups * group(); at += kHalf) {
+    const Group& tokens = tokens_.groups[chunk.group_begin + at / group()];
+    const int64_t begin = std::min(at % group(), tokens.rows);
     // All panels of a row together: its cache lines may not survive until the next one, because rows that lie a
     // multiple of 1 KiB apart share few sets of the L1 cache.
     const TokenGroup group = {
-        .values = plan_.columns.values + tokens.row_begin * plan_.columns.stride + item.column,
+        .values = plan_.columns.values + (tokens.row_begin + begin) * plan_.columns.stride + item.column,
         .stride = plan_.columns.stride,
-        .rows = tokens.rows,
+        .rows = std::min(kHalf, tokens.rows - begin),
         .columns = item.columns};
-    std::byte* out = item.panels_data + g * kGroup * token_bytes();
+    std::byte* out = item.panels_data + at * token_bytes();
     if (tile_.weight_bytes == kPanel * static_cast<int64_t>(sizeof(float))) {  // fp32 as it is
       grid_.widen(group, reinterpret_cast<float*>(out), panel_bytes / static_cast<int64_t>(sizeof(float)));
       continue;
@@ -270,9 +276,9 @@ void Run::expand(const Chunk& chunk, const Item& item) const {
 
 void Run::expand_group(const TokenGroup& group, std::byte* out) const {
   if (tile_.weight_bytes == 0) return interleave_tokens(group, reinterpret_cast<bf16*>(out));
-  alignas(64) bf16 lines[kGroup * kPanel];
+  alignas(64) bf16 lines[kHalf * kPanel];
   interleave_tokens(group, lines);
-  tile_.expand(lines, kGroup, out);
+  tile_.expand(lines, kHalf, out);
 }
 
 // The lines of grad that an item adds to, one after the other.
@@ -308,8 +314,8 @@ class Run::GradLines {
 // Tokens [begin, end) of a chunk, in the item's columns.
 void Run::prefetch_tokens(const Chunk& chunk, const Item& item, int64_t begin, int64_t end) const {
   for (int64_t t = begin; t < end; ++t) {
-    const Group& tokens = tokens_.groups[chunk.group_begin + t / kGroup];
-    const int64_t token = tokens.row_begin + std::min(t % kGroup, tokens.rows - 1);
+    const Group& tokens = tokens_.groups[chunk.group_begin + t / group()];
+    const int64_t token = tokens.row_begin + std::min(t % group(), tokens.rows - 1);
     const bf16* values = plan_.columns.values + token * plan_.columns.stride + item.column;
     _mm_prefetch(values, _MM_HINT_T1);
     _mm_prefetch(values + item.columns - 1, _MM_HINT_T1);
@@ -334,7 +340,7 @@ void Run::compute(int64_t index, int share) {
   std::fill_n(item.sums, rows.size() * width, 0);
   bool overflow = false;
   {
-    const FlushScope scope(flush_);
+    const LinearModeScope scope(mode_);
     const int64_t chunks = std::ssize(tokens_.chunks), last_chunks = std::min(chunks, kPrefetchChunks);
     GradLines grad(*this, item, last_chunks * tiles.size());
     for (int64_t c = 0; c < chunks; ++c) {
@@ -342,7 +348,7 @@ void Run::compute(int64_t index, int share) {
       // What comes next is prefetched tile by tile, few lines at a time: a core has some 16 misses in flight, and the
       // FMAs behind more of them would wait.
       const Chunk& next = tokens_.chunks[std::min(c + 1, chunks - 1)];
-      const int64_t tokens = c + 1 < chunks ? next.groups * kGroup : 0;
+      const int64_t tokens = c + 1 < chunks ? next.groups * group() : 0;
       const int64_t share = ceil_div(tokens, tiles.size());
       int64_t token = 0;
       for (int64_t t = tiles.begin; t < tiles.end; ++t, token += share) {
@@ -359,15 +365,15 @@ void Run::compute(int64_t index, int share) {
 // The chunk's leaves, or parts of them, for one tile of rows.
 bool Run::run_tile(const Chunk& chunk, const Item& item, const Range& rows) const {
   const int64_t at = (rows.begin - item.rows.begin) * item.width, values = rows.size() * item.width;
-  const int64_t group_bytes = kGroup * token_bytes();
+  const int64_t group_bytes = group() * token_bytes();
   const std::byte* x = packed_rows(chunk, rows.begin);
   bool overflow = false;
   for (int64_t s = chunk.segment_begin; s < chunk.segment_end; ++s) {
     const Segment& segment = tokens_.segments[s];
-    tile_.run({.x = x + segment.group * kGroup * rows.size() * tile_.row_bytes,
+    tile_.run({.x = x + segment.group * group() * rows.size() * tile_.row_bytes,
                .weights = item.panels_data + segment.group * group_bytes,
                .weight_stride = chunk.groups * group_bytes,
-               .k = segment.groups * kGroup,
+               .k = segment.groups * group(),
                .acc = item.acc + at,
                .acc_stride = item.width,
                .rows = static_cast<int>(rows.size()),

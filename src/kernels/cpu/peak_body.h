@@ -1,4 +1,4 @@
-// The text of peak_fma_loop() for all tiers. Everything is static: ISA files include it.
+// The text of peak_product_loop() for all tiers. Everything is static: ISA files include it.
 #pragma once
 
 #include <cstdint>

@@ -55,7 +55,7 @@ __m256i load_sixteen(const bf16* values, int64_t count) {
 
 }  // namespace
 
-void transpose_tokens(const TokenGroup& group, bf16* out) {
+void transpose_tokens(const TokenGroup& group, bf16* out, int64_t out_stride) {
   __m256i row[8], column[8];
   int64_t c = 0;
   if (group.rows == 16) {
@@ -68,14 +68,14 @@ void transpose_tokens(const TokenGroup& group, bf16* out) {
       transpose_eight(row, column);
 #pragma GCC unroll 8
       for (int i = 0; i < 8; ++i)
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + (c + i) * 16), column[i]);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + (c + i) * out_stride), column[i]);
     }
   }
   for (; c < group.columns; c += 8) {
     for (int t = 0; t < 8; ++t) row[t] = load_two_rows(group, t, c);
     transpose_eight(row, column);
     for (int64_t i = 0; i < std::min<int64_t>(8, group.columns - c); ++i)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + (c + i) * 16), column[i]);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + (c + i) * out_stride), column[i]);
   }
 }
 

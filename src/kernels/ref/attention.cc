@@ -4,10 +4,9 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/ref/chains.h"
 #include "numerics/attention_split.h"
 #include "numerics/functions.h"
-#include "numerics/h16.h"
-#include "numerics/p2.h"
 
 namespace invar::ref {
 namespace {
@@ -15,11 +14,6 @@ namespace {
 constexpr int64_t kBlock = kAttentionBlock;
 constexpr int64_t kColumns = 16;  // of a row sum
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-// The chain of NUM-DOT from acc over n terms; n a multiple of 16.
-float chain(Profile profile, float acc, const bf16* a, const bf16* w, int64_t n) {
-  return profile == Profile::kFma32 ? dot_p2(acc, a, w, n) : dot_h16(acc, a, w, n);
-}
 
 // One query row: position, head and the cache that it reads.
 struct Row {
@@ -63,7 +57,7 @@ void add_block(const Row& row, float c, int64_t begin, Partial& split, float (&l
   float m = split.m;
   for (int64_t j = 0; j < count; ++j) {
     for (int64_t d = 0; d < dim; ++d) terms[d] = row.k(begin + j, d);
-    s[j] = chain(row.profile, 0.0f, row.q, terms.data(), dim);
+    s[j] = attention_chain(row.profile, 0.0f, row.q, terms.data(), dim);
     if (s[j] > m) m = s[j];  // a NaN takes no part
   }
 
@@ -83,7 +77,7 @@ void add_block(const Row& row, float c, int64_t begin, Partial& split, float (&l
 
   for (int64_t d = 0; d < dim; ++d) {
     for (int64_t j = 0; j < kBlock; ++j) terms[j] = j < count ? row.v(begin + j, d) : bf16{0};
-    split.o[d] = chain(row.profile, split.o[d] * r, p, terms.data(), kBlock);
+    split.o[d] = attention_chain(row.profile, split.o[d] * r, p, terms.data(), kBlock);
   }
   split.m = m;
 }

@@ -2,19 +2,13 @@
 
 #include <vector>
 
+#include "kernels/ref/chains.h"
 #include "numerics/functions.h"
-#include "numerics/h16.h"
-#include "numerics/p2.h"
 
 namespace invar::ref {
 namespace {
 
 constexpr int64_t kGroup = 16;  // positions that a step of NUM-H16 consumes
-
-// The chain of NUM-DOT from acc over n terms; n a multiple of 16.
-float chain(Profile profile, float acc, const bf16* a, const bf16* w, int64_t n) {
-  return profile == Profile::kFma32 ? dot_p2(acc, a, w, n) : dot_h16(acc, a, w, n);
-}
 
 // A matrix of bf16, zero at first.
 struct Matrix {
@@ -89,10 +83,10 @@ class Gradients {
       const float inverse = 1.0f / sum.sum;
       const float row_delta = delta(i, h);
       for (int64_t j = 0; j <= i; ++j) {
-        const float s = chain(profile_, 0.0f, at(args_.q, args_.q_stride, i, h),
-                              at(args_.k, args_.k_stride, j, kv_head_), dim_);
-        const float dp = chain(profile_, 0.0f, at(args_.d_out, args_.d_out_stride, i, h),
-                               at(args_.v, args_.v_stride, j, kv_head_), dim_);
+        const float s = attention_chain(profile_, 0.0f, at(args_.q, args_.q_stride, i, h),
+                                        at(args_.k, args_.k_stride, j, kv_head_), dim_);
+        const float dp = attention_chain(profile_, 0.0f, at(args_.d_out, args_.d_out_stride, i, h),
+                                         at(args_.v, args_.v_stride, j, kv_head_), dim_);
         const float p = num::exp2p(num::fma(s, c_, -mc)) * inverse;
         ds[j] = to_bf16(p * (dp - row_delta));
         head.p.row(j)[i] = to_bf16(p);
@@ -101,7 +95,7 @@ class Gradients {
       float* dq = args_.dq + (row_begin_ + i) * args_.dq_stride + h * dim_;
       const int64_t keys = (i / kGroup + 1) * kGroup;  // ds is still +0 beyond i
       for (int64_t d = 0; d < dim_; ++d) {
-        const float acc = chain(profile_, 0.0f, ds.data(), k_columns_.row(d), keys);
+        const float acc = attention_chain(profile_, 0.0f, ds.data(), k_columns_.row(d), keys);
         dq[d] = (acc + 0.0f) * args_.scale;
       }
     }
@@ -114,8 +108,10 @@ class Gradients {
     for (int64_t d = 0; d < dim_; ++d) {
       float k_acc = 0, v_acc = 0;
       for (const Head& head : heads_) {
-        k_acc = chain(profile_, k_acc, head.ds.row(j) + begin, head.q_columns.row(d) + begin, count);
-        v_acc = chain(profile_, v_acc, head.p.row(j) + begin, head.d_out_columns.row(d) + begin, count);
+        k_acc =
+            attention_chain(profile_, k_acc, head.ds.row(j) + begin, head.q_columns.row(d) + begin, count);
+        v_acc =
+            attention_chain(profile_, v_acc, head.p.row(j) + begin, head.d_out_columns.row(d) + begin, count);
       }
       dk[d] = (k_acc + 0.0f) * args_.scale;
       dv[d] = to_bf16(v_acc + 0.0f);

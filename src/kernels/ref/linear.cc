@@ -3,20 +3,14 @@
 #include <algorithm>
 #include <vector>
 
-#include "numerics/h16.h"
-#include "numerics/p2.h"
+#include "kernels/ref/chains.h"
 
 namespace invar {
 namespace {
 
-// NUM-DOT: a, w: [k], k a multiple of 16.
-float dot(Profile profile, const bf16* a, const bf16* w, int64_t k) {
-  return profile == Profile::kFma32 ? dot_p2(0.0f, a, w, k) : dot_h16(0.0f, a, w, k);
-}
-
 // x and w are the padded row and weight row, [k_padded].
 void output(Profile profile, const LinearArgs& args, int64_t row, int64_t n, const bf16* x, const bf16* w) {
-  float y = dot(profile, x, w, args.weight->k_padded());
+  float y = ref::linear_chain(profile, 0.0f, x, w, args.weight->k_padded());
   if (args.bias != nullptr) y = y + args.bias[n];
   if (args.out_f32 != nullptr) args.out_f32[row * args.out_stride + n] = y;
   if (args.out_bf16 != nullptr) args.out_bf16[row * args.out_stride + n] = to_bf16(y);

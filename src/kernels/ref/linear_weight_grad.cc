@@ -4,9 +4,8 @@
 #include <atomic>
 #include <vector>
 
+#include "kernels/ref/chains.h"
 #include "numerics/grid_sum.h"
-#include "numerics/h16.h"
-#include "numerics/p2.h"
 
 namespace invar::ref {
 namespace {
@@ -23,9 +22,7 @@ struct Leaf {
     }
   }
   float dot(Profile profile, int64_t n, int64_t k) const {
-    const bf16* a = &dy[n * padded];
-    const bf16* w = &x[k * padded];
-    return profile == Profile::kFma32 ? dot_p2(0.0f, a, w, padded) : dot_h16(0.0f, a, w, padded);
+    return linear_chain(profile, 0.0f, &dy[n * padded], &x[k * padded], padded);
   }
 
   int64_t padded;
