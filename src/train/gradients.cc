@@ -55,19 +55,6 @@ void Gradients::clear(Queue& queue) {
   overflows_.assign(overflows_.size(), {});
 }
 
-void Gradients::add(Queue& queue, const Gradients& other) {
-  INVAR_CHECK(sums_.size() == other.sums_.size(), "{} and {} gradients", sums_.size(), other.sums_.size());
-  std::vector<Flag> flags(static_cast<std::size_t>(queue.pool().threads()));
-  queue.pool().parallel_for(sums_.size(), [&](int64_t begin, int64_t end, int share) {
-    bool overflow = false;
-    for (int64_t i = begin; i < end; ++i) grid_merge(sums_[i], other.sums_[i], overflow);
-    flags[static_cast<std::size_t>(share)].flag = overflow;
-  });
-  for (std::size_t b = 0; b < overflows_.size(); ++b) overflows_[b].flag |= other.overflows_[b].flag;
-  // Whose sum it was is not known here: the last flag speaks for all.
-  for (const Flag& flag : flags) overflows_.back().flag |= flag.flag;
-}
-
 Status Gradients::all_reduce(Queue& queue, Communicator& ranks) {
   std::vector<uint64_t> flags;
   for (const Flag& flag : overflows_) flags.push_back(flag.flag);

@@ -30,7 +30,6 @@ class Gradients {
   bool& overflow(std::size_t block) { return overflows_[block].flag; }
 
   void clear(Queue& queue);
-  void add(Queue& queue, const Gradients& other);
   // Becomes the sum over all ranks, on every one of them. Errors: those of the communicator.
   Status all_reduce(Queue& queue, Communicator& ranks);
   // An error that names the first weights whose sums left the grid.

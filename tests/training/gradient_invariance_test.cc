@@ -8,6 +8,7 @@
 
 #include "base/seed_testing.h"
 #include "base/split_mix.h"
+#include "comm/local/run_ranks.h"
 #include "train_model.h"
 
 namespace invar {
@@ -49,30 +50,48 @@ struct Setting {
   }
 };
 
+// The sums, which every rank must have, and each case's log-probs from the rank that computed them: i's in `order` is
+// rank i mod ranks.
+Gradient merged(const std::vector<Gradient>& of_ranks, const std::vector<TrainCase>& cases,
+                const std::vector<std::size_t>& order) {
+  Gradient all = of_ranks.front();
+  for (const Gradient& of_rank : of_ranks) EXPECT_TRUE(of_rank.sums == all.sums);
+  std::vector<std::size_t> begins = {0};
+  for (const TrainCase& c : cases) begins.push_back(begins.back() + c.d_log_prob.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const Gradient& of_rank = of_ranks[i % of_ranks.size()];
+    for (std::size_t t = begins[order[i]]; t < begins[order[i] + 1]; ++t) {
+      all.log_probs[t] = of_rank.log_probs[t];
+      all.entropies[t] = of_rank.entropies[t];
+    }
+  }
+  return all;
+}
+
 Gradient gradient_of(DecoderModel& model, Profile profile, const std::vector<TrainCase>& cases,
                      const Setting& setting) {
-  const ParameterLayout layout(model);
-  ThreadPool pool(setting.threads);
-  Queue queue(pool, profile, setting.tier);
   std::vector<std::size_t> order(cases.size());
   std::iota(order.begin(), order.end(), 0);
   SplitMix64 random(setting.order);
   for (std::size_t i = order.size(); setting.order != 0 && i > 1; --i)
     std::swap(order[i - 1], order[random.next() % i]);
-  Gradient out;
-  Gradients all(model, layout);
-  for (int rank = 0; rank < setting.ranks; ++rank) {
+  const ParameterLayout layout(model);
+  std::vector<Gradient> of_ranks(static_cast<std::size_t>(setting.ranks));
+  const Status status = run_ranks(setting.ranks, [&](Communicator& ranks) -> Status {
+    ThreadPool pool(setting.threads);
+    Queue queue(pool, profile, setting.tier);
     std::vector<std::size_t> own;
-    for (std::size_t i = static_cast<std::size_t>(rank); i < order.size();
-         i += static_cast<std::size_t>(setting.ranks))
+    for (auto i = static_cast<std::size_t>(ranks.rank()); i < order.size(); i += of_ranks.size())
       own.push_back(order[i]);
-    Gradients of_rank(model, layout);
-    add_gradient(model, queue, cases, own, setting.at_once, of_rank, out, setting.kept_bytes);
-    all.add(queue, of_rank);
-  }
-  EXPECT_TRUE(all.check().ok());
-  out.sums.assign(all.sums().begin(), all.sums().end());
-  return out;
+    Gradients gradients(model, layout);
+    Gradient& of_rank = of_ranks[static_cast<std::size_t>(ranks.rank())];
+    add_gradient(model, queue, cases, own, setting.at_once, gradients, of_rank, setting.kept_bytes);
+    INVAR_RETURN_IF_ERROR(gradients.all_reduce(queue, ranks));
+    of_rank.sums.assign(gradients.sums().begin(), gradients.sums().end());
+    return gradients.check();
+  });
+  EXPECT_TRUE(status.ok()) << status.message();
+  return merged(of_ranks, cases, order);
 }
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
