@@ -43,6 +43,8 @@ class MicroBatch {
   // The model must outlive this.
   MicroBatch(const DecoderModel& model, Queue& queue, int64_t rows_max, int64_t kept_bytes = kKeptBytes);
 
+  int64_t rows_max() const { return rows_max_; }
+
   // Why these sequences cannot be one micro-batch, or Ok: a sequence too short or too long, an unknown token.
   Status check(std::span<const TrainSequence> sequences) const;
   // Of one sequence by itself, without a number in front.

@@ -8,10 +8,6 @@
 namespace invar {
 namespace {
 
-TrainSequence sequence_of(const PolicySample& sample) {
-  return {.tokens = sample.tokens, .scored_begin = sample.prompt_tokens, .temperature = sample.temperature};
-}
-
 int64_t response_tokens(const PolicySample& sample) {
   return std::ssize(sample.tokens) - sample.prompt_tokens;
 }
@@ -93,23 +89,6 @@ LossScale loss_scale(std::span<const PolicySample> samples, const PolicyUpdateOp
   return scale;
 }
 
-SampleRange share_of(std::span<const PolicySample> samples, int rank, int ranks) {
-  int64_t total = 0;
-  for (const PolicySample& sample : samples) total += std::ssize(sample.tokens);
-  // A sample is of the rank in whose part of all tokens its middle lies.
-  const auto border = [&](int r) {
-    int64_t before = 0;
-    std::size_t i = 0;
-    for (; i < samples.size(); ++i) {
-      const int64_t tokens = std::ssize(samples[i].tokens);
-      if ((2 * before + tokens) * ranks >= 2 * total * r) break;
-      before += tokens;
-    }
-    return i;
-  };
-  return {border(rank), border(rank + 1)};
-}
-
 // One rank's work for one update.
 struct PolicyGradient::Pass {
   std::span<const PolicySample> samples;
@@ -122,7 +101,7 @@ struct PolicyGradient::Pass {
 
 PolicyGradient::PolicyGradient(DecoderModel& model, const ParameterLayout& layout, Queue& queue,
                                const Limits& limits)
-    : queue_(queue), limits_(limits), gradients_(model, layout),
+    : queue_(queue), pack_(limits.pack), gradients_(model, layout),
       micro_batch_(model, queue, limits.rows, limits.kept_bytes) {}
 
 Status PolicyGradient::check(std::span<const PolicySample> samples) const {
@@ -131,28 +110,6 @@ Status PolicyGradient::check(std::span<const PolicySample> samples) const {
     Status status = check_sample(samples[i]);
     if (status.ok()) status = micro_batch_.check(sequence_of(samples[i]));
     if (!status.ok()) return error("sample {}: {}", i, status.message());
-  }
-  return Ok{};
-}
-
-Status PolicyGradient::for_micro_batches(std::span<const PolicySample> samples, const SampleRange& range,
-                                         const Interrupted& interrupted,
-                                         const PerMicroBatch& body) {
-  std::vector<TrainSequence> sequences;
-  for (std::size_t begin = range.begin; begin < range.end;) {
-    sequences.clear();
-    int64_t rows = 0;
-    std::size_t end = begin;
-    for (; end < range.end; ++end) {
-      const int64_t more = std::ssize(samples[end].tokens) - 1;
-      if (end > begin && (rows + more > limits_.rows || !limits_.pack)) break;
-      rows += more;
-      sequences.push_back(sequence_of(samples[end]));
-    }
-    if (is_interrupted(interrupted)) return error("interrupted");
-    micro_batch_.forward(sequences);
-    INVAR_RETURN_IF_ERROR(body({begin, end}));
-    begin = end;
   }
   return Ok{};
 }
@@ -212,7 +169,8 @@ std::optional<PolicyGradient::Failure> PolicyGradient::add_share(Pass& pass, con
     micro_batch_.backward(pass.transposed, pass.d_log_prob, pass.d_entropy, gradients_);
     return Ok{};
   };
-  const Status status = for_micro_batches(pass.samples, share, pass.options.interrupted, add);
+  const Status status = for_micro_batches(micro_batch_, pass.samples, share,
+                                          {.pack = pack_, .interrupted = pass.options.interrupted}, add);
   if (status.ok()) return std::nullopt;
   return Failure{.sample = sample, .message = status.message()};
 }
@@ -257,14 +215,9 @@ Result<PolicySums> PolicyGradient::compute(std::span<const PolicySample> samples
 }
 
 std::vector<float> PolicyGradient::score(std::span<const PolicySample> samples) {
-  std::vector<float> scores;
-  const auto keep = [&](const SampleRange&) -> Status {
-    scores.insert(scores.end(), micro_batch_.log_probs().begin(), micro_batch_.log_probs().end());
-    return Ok{};
-  };
-  const Status status = for_micro_batches(samples, {0, samples.size()}, {}, keep);
-  INVAR_CHECK(status.ok(), "{}", status.message());
-  return scores;
+  auto scores = invar::score(micro_batch_, samples, {.pack = pack_, .interrupted = {}});
+  INVAR_CHECK(scores.ok(), "{}", scores.message());
+  return std::move(scores).value();
 }
 
 }  // namespace invar

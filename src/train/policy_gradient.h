@@ -2,7 +2,6 @@
 // backward of this rank's share of them; then everything is added over the ranks, as integers.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,20 +12,9 @@
 #include "train/micro_batch.h"
 #include "train/optimizer.h"
 #include "train/policy_loss.h"
+#include "train/policy_samples.h"
 
 namespace invar {
-
-struct PolicySample {
-  std::span<const int32_t> tokens;      // the prompt, then the response
-  int64_t prompt_tokens;                // >= 1
-  float temperature;                    // of the response
-  std::span<const float> log_prob_old;  // [response]: the sampler's
-  std::span<const float> log_prob_ref;  // [response], or empty without KL
-  std::span<const float> advantage;     // [response]
-  // So many first tokens of the response were drawn by other weights than an update on policy begins with: their
-  // log_prob_old is another number, and is not compared.
-  int64_t off_policy_tokens = 0;
-};
 
 struct PolicyUpdateOptions {
   PolicyLossOptions loss;
@@ -59,13 +47,6 @@ struct PolicySums {
 // What means are taken over: of all samples, whoever computes them.
 LossScale loss_scale(std::span<const PolicySample> samples, const PolicyUpdateOptions& options);
 
-struct SampleRange {
-  std::size_t begin, end;
-};
-// The samples of a rank: contiguous shares, as equal in tokens as whole samples allow; a function of the samples'
-// lengths alone. A share may be empty.
-SampleRange share_of(std::span<const PolicySample> samples, int rank, int ranks);
-
 class PolicyGradient {
  public:
   struct Limits {
@@ -97,19 +78,13 @@ class PolicyGradient {
     std::size_t sample;
     std::string message;
   };
-  // A micro-batch whose forward has run.
-  using PerMicroBatch = std::function<Status(const SampleRange& samples)>;
   struct Pass;
 
-  // Cuts the range, in order, and calls the body with each cut once its forward has run. Errors: the body's;
-  // "interrupted".
-  Status for_micro_batches(std::span<const PolicySample> samples, const SampleRange& range,
-                           const Interrupted& interrupted, const PerMicroBatch& body);
   std::optional<Failure> add_share(Pass& pass, const SampleRange& share);
   Status add_loss(Pass& pass, std::size_t sample, std::size_t token_begin);
 
   Queue& queue_;
-  Limits limits_;
+  bool pack_;
   Gradients gradients_;
   MicroBatch micro_batch_;
 };

@@ -5,8 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "base/interrupted.h"
-#include "train/policy_trainer.h"
+#include "train/policy_samples.h"
 
 namespace invar {
 
@@ -14,8 +13,7 @@ class ReferenceModel {
  public:
   // micro_batch_rows: most rows of a forward; the longest sample must fit. The queue must outlive this.
   ReferenceModel(DecoderModel model, Queue& queue, int64_t micro_batch_rows)
-      : model_(std::move(model)), micro_batch_rows_(micro_batch_rows),
-        micro_batch_(model_, queue, micro_batch_rows, 0) {}
+      : model_(std::move(model)), micro_batch_(model_, queue, micro_batch_rows, 0) {}
   ReferenceModel(const ReferenceModel&) = delete;
   ReferenceModel& operator=(const ReferenceModel&) = delete;
 
@@ -25,7 +23,6 @@ class ReferenceModel {
 
  private:
   DecoderModel model_;
-  int64_t micro_batch_rows_;
   MicroBatch micro_batch_;
 };
 
