@@ -19,6 +19,8 @@ inline constexpr const char* kTokensPerS =
 inline constexpr const char* kSeconds = "seconds";  // a timing: of the whole step
 }  // namespace metric
 
+inline constexpr const char* kHeldOut = "held-out";  // EvalResult::name of a run's own held-out prompts
+
 // A run, as it was started: one for each begin() of a ledger, so a resumed run has several.
 struct RunInfo {
   std::string config;       // resolved, as text

@@ -195,14 +195,14 @@ std::string report_charts(const std::vector<ReportData>& runs) {
   };
   put_metric(metric::kReward, "Reward", true);
   for (const std::string& name : evals) {
-    text +=
-        chart_card({.title = fmt::format("Held-out: {}", name)}, lines_of(runs, [&](const ReportData& run) {
-                     std::vector<StepValue> points;
-                     for (const StepEval& eval : run.evals) {
-                       if (eval.result.name == name) points.push_back({eval.step, eval.result.score});
-                     }
-                     return points;
-                   }));
+    const std::string title = name == kHeldOut ? "Held-out score" : fmt::format("Held-out score: {}", name);
+    text += chart_card({.title = title}, lines_of(runs, [&](const ReportData& run) {
+                         std::vector<StepValue> points;
+                         for (const StepEval& eval : run.evals) {
+                           if (eval.result.name == name) points.push_back({eval.step, eval.result.score});
+                         }
+                         return points;
+                       }));
   }
   put_metric(metric::kKl, "KL to the reference", false);
   put_metric(metric::kEntropy, "Entropy, nats", false);

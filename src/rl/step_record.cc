@@ -47,7 +47,7 @@ StepRecord record_of(const RlStepResult& result, const RlEval& eval, std::string
                    .rewards = {},
                    .gradients = sha256_hex(std::as_bytes(std::span(gradients)))};
   if (eval.prompts > 0)
-    record.evals.push_back({.name = "held-out", .prompts = eval.prompts, .score = eval.reward_mean});
+    record.evals.push_back({.name = kHeldOut, .prompts = eval.prompts, .score = eval.reward_mean});
   return record;
 }
 

@@ -236,7 +236,7 @@ class Report(Ledgers):
         self.assertGreaterEqual(page.tags["svg"], 8)
         self.assertIn("prefers-color-scheme: dark", text)
         self.assertIn("width=device-width", text)
-        for title in ("Reward", "Held-out: held-out", "KL to the reference", "Entropy, nats", "Length, tokens",
+        for title in ("Reward", "Held-out score", "KL to the reference", "Entropy, nats", "Length, tokens",
                       "tokens/s"):
             self.assertIn(f"<h3>{title}</h3>", text)
         for step in (1, 7, 12):
@@ -244,6 +244,10 @@ class Report(Ledgers):
         self.assertIn("log-prob", text)
         self.report(self.a)
         self.report(*[self.a, self.b] * 4)
+        named = self.changed("named", lambda record: record.update(evals={"sums of two": 0.5}), step=10)
+        text, _ = self.report(self.a, named)
+        for title in ("Held-out score", "Held-out score: sums of two"):
+            self.assertIn(f"<h3>{title}</h3>", text)
 
     def test_runs_that_differ_are_marked(self):
         run = self.changed("weight", lambda record: record.update(weights="ab" * 32))
