@@ -14,13 +14,14 @@
 namespace invar {
 namespace {
 
-std::atomic<int> interrupted = 0;
+std::atomic<int> interrupted = 0;  // the signal
 static_assert(std::atomic<int>::is_always_lock_free);  // a signal handler writes it
-void (*previous_handler)(int) = SIG_DFL;
+void (*previous_handler)(int) = SIG_DFL;       // of SIGINT
+void (*previous_term_handler)(int) = SIG_DFL;
 
-void on_interrupt(int) {
-  if (interrupted) std::_Exit(130);
-  interrupted = 1;
+void on_interrupt(int signal) {
+  if (interrupted) std::_Exit(128 + signal);
+  interrupted = signal;
 }
 
 int output_errno = 0;  // why standard output failed first
@@ -82,13 +83,18 @@ void StatusLine::clear() {
   shown_ = false;
 }
 
-Interrupt::Interrupt() {
+Interrupt::Interrupt(Signals signals) : signals_(signals) {
   interrupted = 0;
   previous_handler = std::signal(SIGINT, on_interrupt);
+  if (signals_ == kOrTerm) previous_term_handler = std::signal(SIGTERM, on_interrupt);
 }
 
-Interrupt::~Interrupt() { std::signal(SIGINT, previous_handler); }
+Interrupt::~Interrupt() {
+  std::signal(SIGINT, previous_handler);
+  if (signals_ == kOrTerm) std::signal(SIGTERM, previous_term_handler);
+}
 
 bool Interrupt::raised() { return interrupted != 0; }
+int Interrupt::exit_code() { return 128 + interrupted; }
 
 }  // namespace invar

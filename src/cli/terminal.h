@@ -36,14 +36,21 @@ bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 
-// While it lives, SIGINT raises a flag instead of ending the process; the second SIGINT ends it at once.
+// While it lives, SIGINT raises a flag instead of ending the process, and so does SIGTERM with kOrTerm, for what has
+// something to save; the second signal ends the process at once.
 class Interrupt {
  public:
-  Interrupt();
+  enum Signals { kOnlyInt, kOrTerm };
+  explicit Interrupt(Signals signals = kOnlyInt);
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
-  static bool raised();  // since the last Interrupt was made
+  // Since the last Interrupt was made.
+  static bool raised();
+  static int exit_code();  // raised(): a shell's for the signal, 130 or 143
+
+ private:
+  Signals signals_;
 };
 
 }  // namespace invar

@@ -21,7 +21,7 @@ class Train {
     if (!status.ok() && status.message() == kInterrupted && Interrupt::raised()) {
       note(fmt::format("interrupted after {} of {} steps{}", done_, config_.run.steps,
                        config_.run.folder.empty() ? "" : "; the same command goes on from there"));
-      return 130;
+      return Interrupt::exit_code();
     }
     if (!status.ok()) return fail(status.message());
     return 0;
@@ -145,7 +145,7 @@ class Train {
   bool has_kl() const { return !reference_path(config_).empty(); }
 
   const TrainCommand& command_;
-  Interrupt interrupt_;
+  Interrupt interrupt_{Interrupt::kOrTerm};
   TrainConfig config_;
   int64_t began_ = 0, done_ = 0;  // steps
   double begin_s_ = 0;

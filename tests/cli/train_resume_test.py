@@ -103,16 +103,22 @@ class Resume(TrainingCase):
         self.assertEqual((self.lines, rows(folder), starts(folder)), ([], before, [0]))
 
     def test_after_ctrl_c_the_same_command_goes_on(self):
+        self.interrupt_and_go_on(signal.SIGINT, code=130)
+
+    def test_after_sigterm_the_same_command_goes_on(self):
+        self.interrupt_and_go_on(signal.SIGTERM, code=143)
+
+    def interrupt_and_go_on(self, number, code):
         folder, pieces = self.path("run"), 0
         while pieces < 3:
             process = subprocess.Popen([INVAR, "train", self.config(), "--json", "--set", f"run.folder={folder}",
                                         "--set", "checkpoint.every=0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             process.stdout.readline()
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             error = process.communicate(timeout=60)[1].decode()
             if process.returncode == 0:
                 break
-            self.assertEqual(process.returncode, 130, error)
+            self.assertEqual(process.returncode, code, error)
             self.assertRegex(error, r"interrupted after \d of 6 steps; the same command goes on from there")
             pieces += 1
             last = max(row[0] for row in rows(folder)["steps"])
@@ -144,6 +150,21 @@ class Resume(TrainingCase):
         for step in (5, 6):
             result = self.invar("replay", folder, "--step", step)
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def test_a_run_of_ranks_that_keeps_near_a_reference_goes_on_by_other_ranks(self):
+        budget = ("rollout.token_budget=14", "rollout.rounds_max=1")
+        for i, sets in enumerate((("algorithm.kl_in=loss",), ("algorithm.kl_in=reward", *budget))):
+            with self.subTest(sets=sets):
+                sets += ("algorithm.kl_coefficient=0.2",)
+                straight, folder = self.path(f"straight-{i}"), self.path(f"run-{i}")
+                self.train(straight, *sets)
+                for ranks, steps in ((2, 2), (3, 4), (2, 6)):
+                    said = self.train(folder, *sets, f"train.ranks={ranks}", f"run.steps={steps}")
+                    self.assertEqual("goes on after step" in said, steps > 2, said)
+                self.assertEqual(starts(folder), [0, 3, 5])
+                self.assert_same_run(straight, folder)
+                kl = dict(open_ledger(folder).execute("SELECT step, value FROM metrics WHERE name = 'kl'"))
+                self.assertGreater(kl[6], 0)  # to the model of the start, not to that of a checkpoint
 
     def test_the_lines_of_a_resumed_run_are_those_of_a_straight_one(self):
         self.train(self.path("a"))
