@@ -51,6 +51,7 @@ inline std::string tiny_model_folder(const std::string& name) {
 struct RigOptions {
   int threads = 2;
   int64_t max_running = 64, prefill_rows = 256, micro_batch_rows = 2048;
+  int ranks = 1;
 };
 
 class Rig {
@@ -65,7 +66,8 @@ class Rig {
     updater_ = std::make_unique<WeightUpdater>(session_->model, session_->digest, *session_->queue,
                                                *session_->executor, *session_->engine);
     trainer_ =
-        std::make_unique<PolicyTrainer>(session_->model, *session_->queue, options.micro_batch_rows);
+        std::make_unique<PolicyTrainer>(session_->model, *session_->queue, options.micro_batch_rows,
+                                        PolicyTrainerRanks{.local = options.ranks});
     configure(sets);
   }
 
@@ -140,9 +142,10 @@ inline std::string text_of(const RlStepResult& result) {
       text += fmt::format(" {}/{}/{}", sample.response()[t], sample.log_probs[t], sample.token_ends[t]);
     text += "\n";
   }
+  if (result.kl) text += fmt::format("kl {}\n", *result.kl);
   for (const PolicyUpdateReport& update : result.updates)
-    text += fmt::format("loss {} gradient {} differing {}\n", update.loss, update.gradient_digest,
-                        update.differing_log_probs);
+    text += fmt::format("loss {} kl {} gradient {} differing {}\n", update.loss, update.kl_ref,
+                        update.gradient_digest, update.differing_log_probs);
   return text;
 }
 

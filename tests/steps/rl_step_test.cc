@@ -127,6 +127,39 @@ TEST(RlStep, KlToTheStartingModelIsExactlyZeroAtFirstAndThenTheMeanOfTheEstimate
   EXPECT_EQ(other.weights(), rig.weights());
 }
 
+TEST(RlStep, RanksChangeNoBitOfARunThatIsKeptNearAReference) {
+  for (const char* where : {"loss", "reward"}) {
+    const std::vector<std::string> sets = {"algorithm.kl_coefficient=0.2", "algorithm.updates=2",
+                                           std::string("algorithm.kl_in=") + where};
+    std::string alone;
+    for (const int ranks : {1, 2, 3}) {
+      Rig rig(sets, {.micro_batch_rows = ranks == 3 ? 110 : 2048, .ranks = ranks});
+      std::string text;
+      for (int64_t step = 0; step < 3; ++step) text += text_of(rig.run(step)) + rig.weights() + "\n";
+      if (ranks == 1) alone = text;
+      EXPECT_EQ(text, alone) << ranks << " ranks, KL in the " << where;
+    }
+    EXPECT_NE(alone.find("kl 0\n"), std::string::npos);  // of the first step alone
+    EXPECT_EQ(alone.find("kl 0\n"), alone.rfind("kl 0\n"));
+  }
+}
+
+TEST(RlStep, ASampleThatTheReferenceCannotScoreIsNamed) {
+  Rig rig;
+  const auto reference = Rig::value(open_reference(tiny_model_folder("llama"), rig.session(), 8));
+  const std::vector<int32_t> tokens(10, 5);
+  const auto sample = [&](std::size_t count) {
+    return PolicySample{.tokens = std::span(tokens).first(count), .prompt_tokens = 1, .temperature = 1};
+  };
+  const PolicySample samples[] = {sample(9), sample(2), sample(10)};
+  const auto scores = reference->score(std::span(samples).first(2));
+  ASSERT_TRUE(scores.ok()) << scores.message();
+  EXPECT_EQ(scores->size(), 9u);
+  const auto refused = reference->score(samples);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.message(), "the reference, sample 2: 9 rows in a micro-batch, expected at most 8");
+}
+
 TEST(RlStep, KlInTheRewardIsTakenFromTheAdvantagesByHand) {
   const std::vector<std::string> sets = {"algorithm.kl_coefficient=0.5", "algorithm.kl_kind=k1",
                                          "algorithm.kl_in=reward", "algorithm.advantage=reinforce"};
