@@ -123,7 +123,7 @@ Json RlStep::state() const { return {{"taken", taken_}, {"carried", rollout_stat
 
 Status RlStep::restore(const Json& state) {
   INVAR_TRY(const JsonObject object, JsonObject::from(state, "the state of a step"));
-  INVAR_TRY(const int64_t taken, object.require_int("taken", 0, INT64_MAX));
+  INVAR_TRY(const int64_t taken, object.require_int("taken", 0, INT64_MAX / 2));
   const Json* list = object.find("carried");
   std::vector<RolloutGroup> carried;
   if (list != nullptr) {
@@ -135,6 +135,8 @@ Status RlStep::restore(const Json& state) {
   if (!carried.empty() && rollout_.token_budget == 0)
     return error("rollout.token_budget: the state has {} groups that are not at their end; expected a budget",
                  carried.size());
+  if (!carried.empty() && carried.back().ordinal >= taken)
+    return error("carried groups: expected those of the {} draws so far, found draw {}", taken, carried.back().ordinal);
   taken_ = taken;
   carried_ = std::move(carried);
   return Ok{};

@@ -49,6 +49,10 @@ Status read_sample(const Json& json, const std::string& where, const Tokenizer& 
   }
   sample.reward = std::bit_cast<float>(static_cast<uint32_t>(reward));
   INVAR_RETURN_IF_ERROR(read_finish(object, sample));
+  const bool at_length = std::ssize(tokens) == options.max_tokens;
+  if (sample.done() ? tokens.empty() || (sample.finish == FinishReason::kLength && !at_length) : at_length)
+    return error("{}: found {} of at most {} tokens and finish \"{}\"; they do not go together", where, tokens.size(),
+                 options.max_tokens, finish_text(sample.finish));
   if (!sample.done()) return Ok{};
   SampleText text = sample_text(tokenizer, sample.response(), options.stop);
   sample.text = std::move(text.text);
@@ -85,6 +89,9 @@ Result<std::vector<RolloutGroup>> read_rollout_state(const Json& state, const To
     INVAR_TRY(const JsonObject object, JsonObject::from(state[g], where));
     INVAR_TRY(const int64_t ordinal, object.require_int("ordinal", 0, INT64_MAX));
     INVAR_TRY(const int64_t step, object.require_int("step", 0, INT64_MAX));
+    if (!groups.empty() && ordinal <= groups.back().ordinal)
+      return error("{}: ordinal: expected more than that of the group before, {}, found {}", where,
+                   groups.back().ordinal, ordinal);
     INVAR_TRY(RolloutGroup group, make(ordinal, step));
     INVAR_TRY(group.scored, object.get_bool("scored", false));
     const Json* samples = object.find("samples");

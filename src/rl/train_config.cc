@@ -12,6 +12,7 @@
 #include "io/mapped_file.h"
 #include "io/quote.h"
 #include "rl/filter.h"
+#include "text/utf8.h"
 #include "train/advantage.h"
 #include "train/policy_loss.h"
 #include "train/schedule.h"
@@ -132,6 +133,13 @@ const char* type_word(const toml::node& node) {
   }
 }
 
+// A key as one would write it: bare where it may be.
+std::string key_text(std::string_view key) {
+  constexpr std::string_view kBare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+  const bool bare = !key.empty() && key.find_first_not_of(kBare) == key.npos;
+  return bare ? std::string(key) : quote(key);
+}
+
 class Reader {
  public:
   Reader(const toml::table& table, const std::string& where) : table_(table), where_(where) {}
@@ -195,7 +203,7 @@ class Reader {
       if (node == nullptr || !node->is_table()) continue;
       for (const auto& [key, value] : *node->as_table()) {
         if (keys_[section].count(std::string(key.str())) == 0)
-          fail(value, fmt::format("{}.{}: unknown key; expected one of {}", section, key.str(),
+          fail(value, fmt::format("{}.{}: unknown key; expected one of {}", section, key_text(key.str()),
                                   fmt::join(keys_[section], ", ")));
       }
     }
@@ -278,18 +286,28 @@ class Writer {
   std::string text_;
 };
 
+// Errors: what is no TOML, with its line.
+Result<toml::table> parse_toml(std::string_view text, const std::string& where) {
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& wrong) {
+    std::string why(wrong.description());  // which repeats bytes of the text
+    for (char& c : why) c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+    return error("{}:{}: {}", where, wrong.source().begin.line, why);
+  }
+}
+
 // "section.key=value" into the table; a value that is no TOML is a string.
 Status override_with(toml::table& table, const std::string& text) {
   const std::size_t equals = text.find('=');
   const std::size_t dot = text.find('.');
   if (equals == std::string::npos || dot == std::string::npos || dot > equals)
     return error("--set {}: expected section.key=value", quote(text));
+  if (find_invalid_utf8(text) != text.npos) return error("--set {}: expected UTF-8", quote(text));
   const std::string section = text.substr(0, dot), key = text.substr(dot + 1, equals - dot - 1);
   const std::string value = text.substr(equals + 1);
-  toml::table holder;
-  try {
-    holder = toml::parse("value = " + value);
-  } catch (const toml::parse_error&) {}
+  auto parsed = parse_toml("value = " + value, "");
+  toml::table holder = parsed.ok() ? std::move(*parsed) : toml::table();
   if (holder.size() != 1) {
     holder.clear();
     holder.insert("value", value);
@@ -299,7 +317,7 @@ Status override_with(toml::table& table, const std::string& text) {
     table.insert(section, toml::table{});
     node = table.get(section);
   }
-  if (!node->is_table()) return error("--set {}: {} is no table", quote(text), section);
+  if (!node->is_table()) return error("--set {}: {} is no table", quote(text), key_text(section));
   node->as_table()->insert_or_assign(key, std::move(*holder.get("value")));
   return Ok{};
 }
@@ -352,12 +370,7 @@ Status check_token_budget(const TrainConfig& c) {
 
 Result<TrainConfig> parse_train_config(std::string_view text, const std::string& where,
                                        std::span<const std::string> overrides) {
-  toml::table table;
-  try {
-    table = toml::parse(text);
-  } catch (const toml::parse_error& wrong) {
-    return error("{}:{}: {}", where, wrong.source().begin.line, wrong.description());
-  }
+  INVAR_TRY(toml::table table, parse_toml(text, where));
   for (const std::string& text_of_one : overrides) INVAR_RETURN_IF_ERROR(override_with(table, text_of_one));
   TrainConfig config;
   Reader reader(table, where);

@@ -60,6 +60,9 @@ TEST(TrainConfig, SaysWhatIsWrongAndWhere) {
             0u);
   EXPECT_EQ(wrong("[runs]\n").find("c.toml:1: unknown section \"runs\""), 0u) << wrong("[runs]\n");
   EXPECT_EQ(wrong("[run\n").find("c.toml:1: "), 0u);
+  EXPECT_EQ(wrong("\na = f\x01\n").find('\x01'), std::string::npos);
+  for (const char* header : {"[}", "[=", "[[[a]]]", "[\n", "[\xc3\xa4]\n"})
+    EXPECT_EQ(wrong(std::string("[run]\n") + header).find("c.toml:2: "), 0u) << header;
   EXPECT_EQ(wrong("[rollout]\nstop = [1]\n"),
             "c.toml:2: rollout.stop: expected a list of strings, found an integer");
   EXPECT_EQ(
@@ -70,6 +73,9 @@ TEST(TrainConfig, SaysWhatIsWrongAndWhere) {
   EXPECT_NE(wrong(kText, {"data.file=x"}).find("found both"), std::string::npos);
   EXPECT_NE(wrong(kText, {"algorithm.objective=magic"}).find("algorithm.objective: "), std::string::npos);
   EXPECT_NE(wrong("").find("model.path"), std::string::npos);
+  EXPECT_EQ(wrong("[run]\n\"a\\nb\" = 1\n").find(R"(c.toml:2: run."a\x0ab": unknown key)"), 0u);
+  EXPECT_EQ(wrong("\"a\\nb\" = 1\n", {"a\nb.c=1"}), R"(--set "a\x0ab.c=1": "a\x0ab" is no table)");
+  EXPECT_EQ(wrong(kText, {"run.folder=\xff"}), R"(--set "run.folder=\xff": expected UTF-8)");
 }
 
 }  // namespace

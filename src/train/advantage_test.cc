@@ -198,7 +198,7 @@ TEST(TokenAdvantages, EveryNameOfAnEstimatorIsKnown) {
   EXPECT_EQ(parse_advantage_kind("ppo").message(),
             "advantage estimator: expected one of reinforce, grpo, gspo, cispo, dr_grpo, rloo, "
             "reinforce_plus_plus, "
-            "reinforce_plus_plus_baseline; found ppo");
+            "reinforce_plus_plus_baseline; found \"ppo\"");
 }
 
 }  // namespace

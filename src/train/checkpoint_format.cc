@@ -1,5 +1,6 @@
 #include "train/checkpoint_format.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "io/quote.h"
@@ -34,11 +35,13 @@ Result<StateFile> from_json(const Json& json, const std::string& where) {
   if (const Json* buffers = object.find("buffers")) state.buffers = *buffers;
   INVAR_TRY(const JsonObject digests, object.require_object("files"));
   for (const auto& item : digests.json().items()) {
-    if (item.key().empty() || item.key().find('/') != std::string::npos || item.key()[0] == '.') {
+    const std::string& name = item.key();
+    const bool one_line = std::none_of(name.begin(), name.end(), [](char c) { return c >= 0 && c < 0x20; });
+    if (name.empty() || name.find('/') != name.npos || name[0] == '.' || !one_line) {
       return error("{}: expected the names of files in this folder, found {}", digests.where(),
-                   quote(item.key()));
+                   quote(name));
     }
-    INVAR_TRY(file.digests[item.key()], digests.require_string(item.key()));
+    INVAR_TRY(file.digests[name], digests.require_string(name));
   }
   return file;
 }

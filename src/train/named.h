@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "io/quote.h"
 
 namespace invar {
 
@@ -15,7 +16,7 @@ struct Named {
   T value;
 };
 
-// The value called `name`. Errors: "<what>: expected one of a, b, c; found d".
+// The value called `name`. Errors: "<what>: expected one of a, b, c; found "d"".
 template <class T, std::size_t kCount>
 Result<T> find_named(const Named<T> (&entries)[kCount], std::string_view what, std::string_view name) {
   std::string names;
@@ -24,7 +25,7 @@ Result<T> find_named(const Named<T> (&entries)[kCount], std::string_view what, s
     names += names.empty() ? "" : ", ";
     names += entry.name;
   }
-  return error("{}: expected one of {}; found {}", what, names, name);
+  return error("{}: expected one of {}; found {}", what, names, quote(name));
 }
 
 }  // namespace invar

@@ -1,8 +1,9 @@
-"""Writes tests/corpus/<fuzzer>/: a few tiny valid files for each fuzzer to start from, made by the formats' own
-packages, so that they also show that we read what others write.
+"""Writes tests/corpus/<fuzzer>/: a few tiny valid files for each fuzzer to start from. Those of formats that others
+have are made by the formats' own packages, so that they also show that we read what others write.
 
     python tools/oracle/fuzz_corpus.py      (needs numpy, gguf, safetensors)
 """
+import hashlib
 import json
 import pathlib
 
@@ -79,4 +80,34 @@ for name, config in configs.items():
     (folder("json_fuzz") / f"{name}.json").write_bytes(text)
 (folder("json_fuzz") / "values.json").write_text(
     '{"a": [1, -2.5e-3, true, null, "\\u00e9\\ud83d\\ude00\\n", 18446744073709551615], "": {"b": []}}')
+
+# What invar train writes and reads itself.
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def sample(tokens, finish="", reward=0):
+    return {"tokens": tokens, "log_probs": [0xbf800000 + t for t in tokens], "finish": finish, "reward": reward}
+
+
+rollouts = folder("rollout_state_fuzz")
+(rollouts / "carried.json").write_text(json.dumps([
+    {"ordinal": 3, "step": 1, "scored": False, "samples": [sample([18, 19, 14, 15], "stop"), sample([26, 27])]},
+    {"ordinal": 5, "step": 2, "scored": True, "samples": [sample([26, 27, 28, 0], "length", 0x3f800000),
+                                                          sample([25], "stop")]}]))
+(rollouts / "none.json").write_text("[]")
+checkpoints = folder("checkpoint_format_fuzz")
+state = {"format": 1, "step": 6, "numerics_version": 1, "profile": "fma32", "chain": "0" * 64, "source": "model",
+         "cursor": {"data": "task reverse 1", "step": {"taken": 4, "carried": []}}, "buffers": None}
+(checkpoints / "files.json").write_text(json.dumps(
+    state | {"files": {"config.json": digest(b"{}"), "optimizer.safetensors": digest(b"")}}))
+(checkpoints / "damaged.json").write_text(json.dumps(
+    state | {"files": {"config.json": digest(b"{"), "optimizer.safetensors": "", "model.safetensors": "0"}}))
+(checkpoints / "name.json").write_text(json.dumps(state | {"files": {"a\nb": 3}}))
+toml = folder("train_config_fuzz")
+least = '[model]\npath = "m"\n[data]\ntask = "arithmetic"\n'
+(toml / "least.toml").write_text(least)
+(toml / "sets.toml").write_text(least + '[reward]\nkind = "regex"\npattern = \'[a-m]\'\n' + "\0".join([
+    "", "run.steps=7", "run.folder=runs/\u00e9", 'rollout.stop=["\\n", "a"]', "optimizer.learning_rate=1e-3",
+    "data.shuffle=false", "rollout.token_budget=64", "algorithm.advantage=rloo"]))
 print(sum(path.stat().st_size for path in root.rglob("*") if path.is_file()), "bytes")
