@@ -32,9 +32,10 @@ TEST(PartialRollout, NothingAroundARunChangesWhatItsStepsDraw) {
   const std::string expected = steps_text(straight, 0, 5);
   for (const RigOptions& options :
        {RigOptions{.threads = 1, .max_running = 1, .prefill_rows = 3, .micro_batch_rows = 110},
-        RigOptions{.threads = 3, .max_running = 5, .prefill_rows = 17, .micro_batch_rows = 210}}) {
+        RigOptions{.threads = 3, .max_running = 5, .prefill_rows = 17, .micro_batch_rows = 210},
+        RigOptions{.micro_batch_rows = 110, .ranks = 2}, RigOptions{.threads = 3, .ranks = 4}}) {
     Rig rig(kBudget, options);
-    ASSERT_EQ(steps_text(rig, 0, 5), expected) << options.max_running;
+    ASSERT_EQ(steps_text(rig, 0, 5), expected) << options.max_running << " running, " << options.ranks << " ranks";
   }
 }
 
@@ -150,7 +151,7 @@ TEST(PartialRollout, AStateThatNoStepLeftIsRefused) {
   Rig rig(kBudget);
   rig.run(0);
   const Json state = rig.steps().state();
-  ASSERT_GT(state["carried"].size(), 0u);
+  ASSERT_GT(state["carried"].size(), 1u);
   const auto refusal = [&](const std::function<void(Json&)>& change) {
     Json wrong = state;
     change(wrong);
@@ -167,6 +168,9 @@ TEST(PartialRollout, AStateThatNoStepLeftIsRefused) {
   expect(refusal([](Json& s) { s["carried"][0]["samples"][1]["log_probs"].push_back(1); }), "as many log-probs");
   expect(refusal([](Json& s) { s["carried"][0]["samples"][1]["finish"] = "soon"; }), "finish");
   expect(refusal([](Json& s) { s["carried"][0]["scored"] = true; }), "not drawn to its end");
+  expect(refusal([](Json& s) { s["carried"][0]["samples"][1]["finish"] = "length"; }), "do not go together");
+  expect(refusal([](Json& s) { s["carried"][1]["ordinal"] = s["carried"][0]["ordinal"]; }), "carried group 1: ordinal");
+  expect(refusal([](Json& s) { s["taken"] = s["carried"].back()["ordinal"]; }), "draws so far");
   Rig whole;
   const auto refused = whole.steps().restore(state);
   ASSERT_FALSE(refused.ok());
