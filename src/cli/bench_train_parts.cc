@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/clock.h"
+#include "cli/bench_measure.h"
 #include "kernels/attention_backward.h"
 #include "kernels/cpu/linear_driver.h"
 #include "kernels/cpu/linear_weight_grad_driver.h"
@@ -15,6 +16,7 @@ namespace invar {
 namespace {
 
 constexpr int64_t kTrainPageSize = 16;
+constexpr int kHeadRuns = 3;
 
 // Values around 1 of either sign.
 void fill_about_one(std::span<bf16> values, uint32_t seed) {
@@ -35,7 +37,10 @@ double product_flop(const Linear& linear) { return 2.0 * linear.outputs() * line
 void weight_grad_float(Queue& queue, const LinearWeightGradArgs& args) {
   if (queue.tier() == Tier::kRef) return linear_weight_grad(queue, args);
   GridKernels grid = queue.tier() == Tier::kAvx2 ? grid_kernels_avx2() : grid_kernels_avx512();
-  grid.add = [](const float*, int64_t, int64_t*) { return false; };
+  grid.fits = [](const float*, int64_t) { return true; };
+  grid.add = [](const float*, int64_t, int64_t, GridHalves*) {};
+  grid.carry = [](GridHalves*, int64_t) { return true; };
+  grid.take = [](GridHalves*, int64_t, int64_t*) {};
   grid.check = [](const int64_t*, int64_t) { return false; };
   grid.merge = [](const int64_t*, int64_t, int64_t*) { return false; };
   grid.add_rows = [](const bf16*, int64_t, int64_t, int64_t, int64_t*) { return false; };
@@ -162,19 +167,40 @@ void TrainParts::input_gradients() {
   }
 }
 
-void TrainParts::weight_gradients(Gradients& gradients, bool integers) {
+void TrainParts::time_weight_gradient(const Linear& linear, std::span<const SequenceRows> sequences,
+                                      Rows<const bf16> dy, Rows<const bf16> x, const LinearGrad& grad,
+                                      GradientTimes& times) {
+  const bool first = times.all_s.size() % 2 == 0;
+  double seconds[2];
+  for (const bool integers : {first, !first}) {
+    const double begin_s = monotonic_seconds();
+    weight_gradient(queue_, linear, sequences, dy, x, grad, integers, overflow_);
+    seconds[integers ? 1 : 0] = monotonic_seconds() - begin_s;
+  }
+  times.all_s.push_back(seconds[1]);
+  times.sums_s.push_back(seconds[1] - seconds[0]);
+}
+
+GradientSeconds TrainParts::weight_gradients(Gradients& gradients) {
   const Activations& a = activations_;
+  GradientTimes down, gate_up, o, qkv;
   for (std::size_t i = model_.blocks.size(); i-- > 0;) {
     const DecoderBlock& block = model_.blocks[i];
     const DecoderBlockGrad grad = gradients.block(i);
-    const auto add = [&](const Linear& linear, Rows<const bf16> dy, Rows<const bf16> x, const LinearGrad& to) {
-      weight_gradient(queue_, linear, sequences_, dy, x, to, integers, overflow_);
-    };
-    add(block.mlp.down, scratch_.d_delta, a.mlp.activation, grad.mlp.down);
-    add(block.mlp.gate_up, scratch_.mlp.d_gate_up, a.normed, grad.mlp.gate_up);
-    add(block.attention.o, scratch_.d_delta, a.attention.heads, grad.attention.o);
-    add(block.attention.qkv, scratch_.attention.d_qkv, scratch_.normed, grad.attention.qkv);
+    const auto add = [&](const Linear& linear, Rows<const bf16> dy, Rows<const bf16> x, const LinearGrad& to,
+                         GradientTimes& times) { time_weight_gradient(linear, sequences_, dy, x, to, times); };
+    add(block.mlp.down, scratch_.d_delta, a.mlp.activation, grad.mlp.down, down);
+    add(block.mlp.gate_up, scratch_.mlp.d_gate_up, a.normed, grad.mlp.gate_up, gate_up);
+    add(block.attention.o, scratch_.d_delta, a.attention.heads, grad.attention.o, o);
+    add(block.attention.qkv, scratch_.attention.d_qkv, scratch_.normed, grad.attention.qkv, qkv);
   }
+  GradientSeconds sum{};
+  for (const GradientTimes* times : {&down, &gate_up, &o, &qkv}) {
+    const auto matrices = static_cast<double>(model_.blocks.size());
+    for (const double seconds : times->all_s) sum.all_s += seconds;
+    sum.sums_s += median(times->sums_s) * matrices;
+  }
+  return sum;
 }
 
 void TrainParts::attention_gradients() {
@@ -209,12 +235,14 @@ void TrainParts::attention_gradients() {
                                 .sequences = sequences_});
 }
 
-void TrainParts::head_weight_gradient(Gradients& gradients, bool integers) {
+GradientSeconds TrainParts::head_weight_gradient(Gradients& gradients) {
   const int64_t vocab = model_.config.vocab_size;
   const Rows<bf16> d_logits = {reinterpret_cast<bf16*>(logits_.data()), 2 * vocab};
-  weight_gradient(queue_, model_.lm_head, scored_, d_logits,
-                  Rows<const bf16>{head_input_.data(), model_.config.hidden_size}, gradients.lm_head(),
-                  integers, overflow_);
+  GradientTimes times;
+  for (int i = 0; i < kHeadRuns; ++i)
+    time_weight_gradient(model_.lm_head, scored_, Rows<const bf16>(d_logits),
+                         Rows<const bf16>{head_input_.data(), model_.config.hidden_size}, gradients.lm_head(), times);
+  return {median(times.all_s), median(times.sums_s)};
 }
 
 PartTime TrainParts::timed(const char* what, double flop, const std::function<void()>& body) const {
@@ -269,20 +297,18 @@ PartTimes TrainParts::backward(Gradients& gradients) {
                                                  .rows = scored,
                                                  .vocab = vocab});
                    }));
-  const auto pair = [&](const char* what, double products, const auto& body) {
-    times.push_back(timed(what, products, [&] { body(true); }));
-    return times.back().seconds - timed(what, products, [&] { body(false); }).seconds;
+  const auto add_gradient = [&](const char* what, const char* sums, double products, const auto& body) {
+    const double before = peak_();
+    const GradientSeconds seconds = body();
+    times.push_back({what, products, seconds.all_s, (before + peak_()) / 2});
+    times.push_back({sums, 0, seconds.sums_s, 1, true});
   };
-  const double head_s =
-      pair("head dW", flop.head(), [&](bool integers) { head_weight_gradient(gradients, integers); });
-  times.push_back({"of that integer sums, head", 0, head_s, 1, true});
+  add_gradient("head dW", "of that integer sums, head", flop.head(), [&] { return head_weight_gradient(gradients); });
   times.push_back(timed("head dx", flop.head(), [&] {
                      backward_input(queue_, transposed_.lm_head(), scored, Rows<const bf16>(d_logits),
                                     Rows<float>{d_head_.data(), model_.config.hidden_size});
                    }));
-  const double blocks_s =
-      pair("dW", flop.blocks(), [&](bool integers) { weight_gradients(gradients, integers); });
-  times.push_back({"of that integer sums", 0, blocks_s, 1, true});
+  add_gradient("dW", "of that integer sums", flop.blocks(), [&] { return weight_gradients(gradients); });
   times.push_back(timed("dx", flop.blocks(), [&] { input_gradients(); }));
   times.push_back(timed("attention, backward", 0, [&] { attention_gradients(); }));
   times.push_back(timed("embedding (integer sums)", 0, [&] {

@@ -44,6 +44,14 @@ struct PartTime {
 };
 using PartTimes = std::vector<PartTime>;
 
+// Of gradients of weights, and the integer sums' part of it: of each call, and of all.
+struct GradientTimes {
+  std::vector<double> all_s, sums_s;
+};
+struct GradientSeconds {
+  double all_s, sums_s;
+};
+
 // Runs the kernels of a micro-batch of this shape on made-up activations, with the model's weights, in the order of
 // layers that the trainer has: so weights and gradients come from where they come from there.
 class TrainParts {
@@ -59,9 +67,12 @@ class TrainParts {
   void linear_forward();
   void attention_forward();
   void input_gradients();
-  // Without integers: the float part alone, whose sums are thrown away.
-  void weight_gradients(Gradients& gradients, bool integers);
-  void head_weight_gradient(Gradients& gradients, bool integers);
+  // One call with integer sums and one without right after or before it: a shared machine drifts within seconds by more
+  // than the sums cost, so the difference is taken for each matrix, and medians of equal ones.
+  void time_weight_gradient(const Linear& linear, std::span<const SequenceRows> sequences, Rows<const bf16> dy,
+                            Rows<const bf16> x, const LinearGrad& grad, GradientTimes& times);
+  GradientSeconds weight_gradients(Gradients& gradients);
+  GradientSeconds head_weight_gradient(Gradients& gradients);
   void attention_gradients();
 
   const DecoderModel& model_;

@@ -203,6 +203,41 @@ TEST_P(LinearWeightGrad, LargeGradientsOnAnyNumberOfThreadsEqualRef) {
   }
 }
 
+// The fast tiers keep small sums in two halves of 32 bits (GridHalves): leaves at the limit of what these take, leaves
+// half a unit of the upper half, which leave most to the lower one, ties and what is below the grid; all of one sign,
+// which is how halves fill up, and mixed; every number of leaves up to several carries.
+TEST_P(LinearWeightGrad, LeavesAtTheEdgesOfTheHalvesOfSumsEqualRefInAnyNumber) {
+  constexpr Shape kShape = {20, 50};
+  const float kFactors[] = {64.0f,    -64.0f,     0x1p-5f,       -0x1p-5f, 0x1.8p-4f, -0x1.8p-4f, 0x1.fep-5f, 0x1p-13f,
+                            0x1p-33f, -0x1p-33f, 0x1.8p-32f, 0x1p-34f, -0x1p-13f, -3.0f,      0.0f,       1.0f};
+  std::printf("seed %lu\n", kSeed);
+  TestRandom random(kSeed);
+  for (const bool mixed : {false, true}) {
+    Problem problem(kShape, std::vector<int64_t>(60, 1), Values::kNormal, kSeed);
+    for (const SequenceRows& s : problem.sequences) {
+      bf16* dy = problem.dy.data() + s.row_begin * problem.dy_stride;
+      bf16* x = problem.x.data() + s.row_begin * problem.x_stride;
+      // The first tile of rows has no leaf too large for halves, but one at their limit; the last has 127.5.
+      for (int64_t n = 0; n < kShape.n; ++n) dy[n] = to_bf16(n == 0 ? 0.5f : n < 15 ? 0x1p-8f : -1.0f);
+      for (int64_t k = 0; k < kShape.k; ++k) x[k] = to_bf16(kFactors[(mixed ? random.below(16) : k) % 16]);
+      x[13] = to_bf16(mixed && random.below(4) > 0 ? 1.0f : 127.5f);
+    }
+    for (size_t count = 1; count <= problem.sequences.size(); ++count) {
+      const std::span<const SequenceRows> sequences(problem.sequences.data(), count);
+      Queue ref = queue(Tier::kRef, 1);
+      Gradient expected(kShape);
+      add(ref, problem, sequences, expected);
+      ASSERT_FALSE(expected.overflow);
+      for (Tier tier : fast_tiers()) {
+        Queue fast = queue(tier, 1);
+        Gradient found(kShape);
+        add(fast, problem, sequences, found);
+        ASSERT_EQ(expected, found) << tier_name(tier) << " leaves " << count << " mixed " << mixed;
+      }
+    }
+  }
+}
+
 // Micro-batches, packing and ranks of a training step: whatever the cut and the order, one sum.
 TEST_P(LinearWeightGrad, AnyCutOfSequencesIntoCallsAndAnyOrderGivesTheSameSum) {
   std::printf("seed %lu\n", kSeed);

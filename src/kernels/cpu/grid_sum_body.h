@@ -27,6 +27,16 @@ INVAR_SIMD F32x16 grid_part(F32x16 x, bool& overflow) {
 
 INVAR_SIMD U64x16 load_i64(const int64_t* p) { return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 8)}; }
 
+// low + high * 2^kBits in 64 bits, of int32 lanes.
+template <int kBits>
+INVAR_SIMD U64x16 add_shifted(I32x16 low, I32x16 high) {
+  const auto sum = [](__m256i l, __m256i h) {
+    return _mm512_add_epi64(_mm512_cvtepi32_epi64(l), _mm512_slli_epi64(_mm512_cvtepi32_epi64(h), kBits));
+  };
+  return {sum(_mm512_castsi512_si256(low.v), _mm512_castsi512_si256(high.v)),
+          sum(_mm512_extracti32x8_epi32(low.v, 1), _mm512_extracti32x8_epi32(high.v, 1))};
+}
+
 // from_grid() of 16 sums.
 INVAR_SIMD F32x16 load_from_grid(const int64_t* p) {
   const __m256 low = _mm512_cvtepi64_ps(_mm512_loadu_si512(p));
@@ -54,6 +64,20 @@ INVAR_SIMD bool grid_overflow(U64x16 a) {
 INVAR_SIMD U64x16 load_i64(const int64_t* p) {
   U64x16 a;
   for (int i = 0; i < 4; ++i) a.quarter[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p) + i);
+  return a;
+}
+
+// low + high * 2^kBits in 64 bits, of int32 lanes.
+template <int kBits>
+INVAR_SIMD U64x16 add_shifted(I32x16 low, I32x16 high) {
+  const auto sum = [](__m128i l, __m128i h) {
+    return _mm256_add_epi64(_mm256_cvtepi32_epi64(l), _mm256_slli_epi64(_mm256_cvtepi32_epi64(h), kBits));
+  };
+  U64x16 a;
+  a.quarter[0] = sum(_mm256_castsi256_si128(low.lo), _mm256_castsi256_si128(high.lo));
+  a.quarter[1] = sum(_mm256_extracti128_si256(low.lo, 1), _mm256_extracti128_si256(high.lo, 1));
+  a.quarter[2] = sum(_mm256_castsi256_si128(low.hi), _mm256_castsi256_si128(high.hi));
+  a.quarter[3] = sum(_mm256_extracti128_si256(low.hi, 1), _mm256_extracti128_si256(high.hi, 1));
   return a;
 }
 

@@ -6,13 +6,79 @@
 namespace invar {
 namespace {
 
-[[gnu::flatten]] bool grid_add(const float* values, int64_t count, int64_t* sums) {
-  // Vectors of one iteration are independent; their flags are joined in a vector until the end.
+[[gnu::flatten]] bool grid_fits(const float* values, int64_t count) {
+  // One FMA a vector, where a maximum takes two instructions; several sums, so that none of them grows to the limit.
+  F32x16 squares[4] = {F32x16(0.0f), F32x16(0.0f), F32x16(0.0f), F32x16(0.0f)};
+  int64_t i = 0;
+  for (; i + 64 <= count; i += 64)
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const F32x16 x = load_f32(values + i + 16 * j);
+      squares[j] = fma(x, x, squares[j]);
+    }
+  for (; i < count; i += 16) squares[0] = fma(load_f32(values + i), load_f32(values + i), squares[0]);
+  const F32x16 limit = GridHalves::kLimit * GridHalves::kLimit;  // NaN is not below it
+  return all((squares[0] < limit) & (squares[1] < limit) & (squares[2] < limit) & (squares[3] < limit));
+}
+
+template <int kLeaves>
+INVAR_SIMD void grid_add_leaves(const float* values, int64_t count, GridHalves* sums) {
+  const F32x16 units = 0x1p40f;
+  for (int64_t i = 0; i < count; i += 16, ++sums) {
+    F32x16 high = load_f32(sums->high);
+    I32x16 low = load_i32(sums->low);
+#pragma GCC unroll 4
+    for (int leaf = 0; leaf < kLeaves; ++leaf) {
+      const F32x16 x = load_f32(values + leaf * count + i), sum = fma(x, units, high);
+      low = low + to_i32(fms(x, units, sum - high));
+      high = sum;
+    }
+    store_f32(sums->high, high);
+    store_i32(sums->low, low);
+  }
+}
+
+[[gnu::flatten]] void grid_add(const float* values, int64_t leaves, int64_t count, GridHalves* sums) {
+  static_assert(GridKernels::kLeavesOfAdd == 4);
+  switch (leaves) {
+    case 1: return grid_add_leaves<1>(values, count, sums);
+    case 2: return grid_add_leaves<2>(values, count, sums);
+    case 3: return grid_add_leaves<3>(values, count, sums);
+    case 4: return grid_add_leaves<4>(values, count, sums);
+    default: return;
+  }
+}
+
+[[gnu::flatten]] bool grid_carry(GridHalves* sums, int64_t count) {
+  constexpr int kBits = GridHalves::kUnitBits;
+  const F32x16 anchor = GridHalves::kAnchor, most = GridHalves::kCarried;
+  Mask16 inside = first_lanes(16);
+  for (int64_t i = 0; i < count; i += 16, ++sums) {
+    const I32x16 low = load_i32(sums->low), units = sar<kBits>(low + I32x16(1u << (kBits - 1)));
+    const F32x16 high = fma(to_float(units), 0x1p28f, load_f32(sums->high)), sum = high - anchor;
+    inside = inside & (sum <= most) & (sum >= -most);
+    store_f32(sums->high, high);
+    store_i32(sums->low, low - shl<kBits>(units));
+  }
+  return all(inside);
+}
+
+[[gnu::flatten]] void grid_take(GridHalves* sums, int64_t count, int64_t* wide) {
+  const F32x16 anchor = GridHalves::kAnchor;
+  for (int64_t i = 0; i < count; i += 16, ++sums) {
+    const I32x16 high = as_int(load_f32(sums->high)) - as_int(anchor);  // high's last bits count its units
+    store_i64(wide + i, load_i64(wide + i) + add_shifted<GridHalves::kUnitBits>(load_i32(sums->low), high));
+    store_f32(sums->high, anchor);
+    store_i32(sums->low, I32x16(0));
+  }
+}
+
+[[gnu::flatten]] bool grid_add_wide(const float* values, int64_t count, int64_t* wide) {
   Mask16 outside = first_lanes(0);
   for (int64_t i = 0; i < count; i += 16) {
     const F32x16 x = load_f32(values + i);
     outside = outside | outside_grid(x);
-    store_i64(sums + i, add_to_grid(load_i64(sums + i), x));
+    store_i64(wide + i, add_to_grid(load_i64(wide + i), x));
   }
   return any(outside);
 }
@@ -65,7 +131,11 @@ namespace {
   }
 }
 
-constexpr GridKernels kGridKernels = {.add = grid_add,
+constexpr GridKernels kGridKernels = {.fits = grid_fits,
+                                      .add = grid_add,
+                                      .carry = grid_carry,
+                                      .take = grid_take,
+                                      .add_wide = grid_add_wide,
                                       .check = grid_check,
                                       .merge = grid_merge_rows,
                                       .add_rows = grid_add_rows,

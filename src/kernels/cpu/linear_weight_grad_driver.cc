@@ -21,7 +21,7 @@ constexpr int64_t kRowsOfBlock = 768;  // of tiles: their sums of an item's pane
 constexpr int64_t kRowsOfBlockMin = 128;            // fewer would expand the panels too often
 constexpr int64_t kPackedBytes = int64_t{8} << 20;  // of a block's rows, where possible
 constexpr int64_t kPrefetchChunks = 4;              // the last of a call, in which the gradient is prefetched
-constexpr int64_t kMergeColumns = 64;               // of a gradient that is merged transposed
+constexpr int64_t kMergeRows = 64;                  // of sums that are merged into the gradient together
 
 // dy or x: [T, channels], rows `stride` apart.
 struct Operand {
@@ -112,8 +112,10 @@ struct Plan {
   int64_t rows_bytes;      // all rows of a block, packed
   int64_t sums_bytes;      // of an item
   int64_t acc_bytes;       // of an item
+  int64_t leaves_bytes;    // of a tile
+  int64_t wide_bytes;      // of an item
   int64_t expanded_bytes;  // a chunk's columns of an item
-  int64_t share_bytes() const { return sums_bytes + acc_bytes + expanded_bytes; }
+  int64_t share_bytes() const { return sums_bytes + acc_bytes + leaves_bytes + wide_bytes + expanded_bytes; }
 };
 
 Plan::Plan(const LinearWeightGradArgs& args, const Tokens& tokens, const LinearTile& tile, int threads) {
@@ -135,8 +137,10 @@ Plan::Plan(const LinearWeightGradArgs& args, const Tokens& tokens, const LinearT
   const int64_t width = tile.panels_max * kPanel;
   const int64_t sums = ceil_div(row_tiles, row_blocks) * tile.rows_max * width;
   rows_bytes = align_up(rows_of_block * row_bytes) + kLinearOverread;
-  sums_bytes = sums * static_cast<int64_t>(sizeof(int64_t));
+  sums_bytes = sums / GridHalves::kLanes * static_cast<int64_t>(sizeof(GridHalves));
   acc_bytes = sums * static_cast<int64_t>(sizeof(float));
+  leaves_bytes = GridKernels::kLeavesOfAdd * tile.rows_max * width * static_cast<int64_t>(sizeof(float));
+  wide_bytes = std::max(sums, kMergeRows * width) * static_cast<int64_t>(sizeof(int64_t));
   expanded_bytes = align_up(width * tile.k_chunk * static_cast<int64_t>(sizeof(bf16)));
   if (tile.weight_bytes != 0) expanded_bytes = align_up(tile.panels_max * tile.k_chunk * tile.weight_bytes);
 }
@@ -182,9 +186,12 @@ class Run {
     int64_t column;          // the first
     int64_t columns;         // that exist, at most width
     int64_t width;           // of sums and acc: 16 panels
-    int64_t* sums;           // [rows, width]
-    float* acc;              // [rows, width]
+    GridHalves* sums;        // [rows, width]
+    float* acc;              // [rows, width], of leaves that are cut
+    float* leaves;           // [kLeavesOfAdd, rows of a tile, width]: whole leaves, which wait to be added together
+    int64_t* wide;           // [rows, width]: what sums do not hold; without is_wide space to merge kMergeRows of them
     std::byte* panels_data;  // of a chunk: expanded, or packed as they are
+    bool is_wide = false;    // wide has values
   };
 
   Range rows_of(int64_t tile) const { return {tile_begin_[tile], tile_begin_[tile + 1]}; }
@@ -198,9 +205,13 @@ class Run {
   }
   void expand(const Chunk& chunk, const Item& item) const;
   void expand_group(const TokenGroup& group, std::byte* out) const;
-  bool run_tile(const Chunk& chunk, const Item& item, const Range& rows) const;
-  bool merge(const Item& item) const;
-  bool merge_transposed(const Item& item) const;
+  GridHalves* sums_of(const Item& item, const Range& rows) const {
+    return item.sums + (rows.begin - item.rows.begin) * item.width / GridHalves::kLanes;
+  }
+  int64_t* wide_of(Item& item, const Range& rows) const;
+  bool run_tile(const Chunk& chunk, Item& item, const Range& rows) const;
+  bool merge(const Item& item, const Range& rows) const;
+  bool merge_transposed(const Item& item, const Range& rows, const int64_t* wide) const;
   // Inlined, because GCC 12 deletes calls of functions that do nothing but prefetch.
   [[gnu::always_inline]] inline void prefetch_tokens(const Chunk& chunk, const Item& item, int64_t begin,
                                                      int64_t end) const;
@@ -328,16 +339,21 @@ void Run::compute(int64_t index, int share) {
   const int64_t column = panels.begin * kPanel, width = panels.size() * kPanel;
   const Range rows = {tile_begin_[tiles.begin], tile_begin_[tiles.end]};
   std::byte* scratch = shares_ + share * plan_.share_bytes();
-  const Item item = {.panels = panels,
-                     .tiles = tiles,
-                     .rows = rows,
-                     .column = column,
-                     .columns = std::min(width, plan_.columns.channels - column),
-                     .width = width,
-                     .sums = reinterpret_cast<int64_t*>(scratch),
-                     .acc = reinterpret_cast<float*>(scratch + plan_.sums_bytes),
-                     .panels_data = scratch + plan_.sums_bytes + plan_.acc_bytes};
-  std::fill_n(item.sums, rows.size() * width, 0);
+  Item item = {.panels = panels,
+               .tiles = tiles,
+               .rows = rows,
+               .column = column,
+               .columns = std::min(width, plan_.columns.channels - column),
+               .width = width,
+               .sums = reinterpret_cast<GridHalves*>(scratch),
+               .acc = reinterpret_cast<float*>(scratch + plan_.sums_bytes),
+               .leaves = reinterpret_cast<float*>(scratch + plan_.sums_bytes + plan_.acc_bytes),
+               .wide = reinterpret_cast<int64_t*>(scratch + plan_.share_bytes() - plan_.expanded_bytes -
+                                                  plan_.wide_bytes),
+               .panels_data = scratch + plan_.share_bytes() - plan_.expanded_bytes};
+  GridHalves zero{};
+  std::fill_n(zero.high, GridHalves::kLanes, GridHalves::kAnchor);
+  std::fill_n(item.sums, rows.size() * width / GridHalves::kLanes, zero);
   bool overflow = false;
   {
     const LinearModeScope scope(mode_);
@@ -358,56 +374,85 @@ void Run::compute(int64_t index, int share) {
       }
     }
   }
-  overflow |= plan_.transposed ? merge_transposed(item) : merge(item);
+  for (int64_t r = rows.begin; r < rows.end; r += kMergeRows)
+    overflow |= merge(item, {r, std::min(r + kMergeRows, rows.end)});
   if (overflow) overflow_ = true;
 }
 
-// The chunk's leaves, or parts of them, for one tile of rows.
-bool Run::run_tile(const Chunk& chunk, const Item& item, const Range& rows) const {
+// The chunk's leaves, or parts of them, for one tile of rows. Several leaves are added to the sums together: these come
+// from the L2 cache, and the leaves have not left the L1 cache yet.
+bool Run::run_tile(const Chunk& chunk, Item& item, const Range& rows) const {
   const int64_t at = (rows.begin - item.rows.begin) * item.width, values = rows.size() * item.width;
   const int64_t group_bytes = group() * token_bytes();
   const std::byte* x = packed_rows(chunk, rows.begin);
+  GridHalves* sums = sums_of(item, rows);
+  int64_t waiting = 0;
   bool overflow = false;
   for (int64_t s = chunk.segment_begin; s < chunk.segment_end; ++s) {
     const Segment& segment = tokens_.segments[s];
+    const bool whole = segment.first && segment.last;
+    float* acc = whole ? item.leaves + waiting * values : item.acc + at;
     tile_.run({.x = x + segment.group * group() * rows.size() * tile_.row_bytes,
                .weights = item.panels_data + segment.group * group_bytes,
                .weight_stride = chunk.groups * group_bytes,
                .k = segment.groups * group(),
-               .acc = item.acc + at,
+               .acc = acc,
                .acc_stride = item.width,
                .rows = static_cast<int>(rows.size()),
                .panels = static_cast<int>(item.panels.size()),
                .first = segment.first});
     if (!segment.last) continue;
-    overflow |= grid_.add(item.acc + at, values, item.sums + at);
-    if ((segment.leaf + 1) % kGridTile == 0) overflow |= grid_.check(item.sums + at, values);
-  }
-  return overflow;
-}
-
-bool Run::merge(const Item& item) const {
-  bool overflow = false;
-  for (int64_t r = 0; r < item.rows.size(); ++r)
-    overflow |= grid_.merge(item.sums + r * item.width, item.columns,
-                            args_.grad + (block_begin_ + item.rows.begin + r) * args_.k + item.column);
-  return overflow;
-}
-
-// Rows of sums are columns of grad: blocks of 64 by 8 change places first.
-bool Run::merge_transposed(const Item& item) const {
-  bool overflow = false;
-  alignas(64) int64_t block[8][kMergeColumns];
-  for (int64_t r = 0; r < item.rows.size(); r += kMergeColumns) {
-    const int64_t count = std::min(kMergeColumns, item.rows.size() - r);
-    for (int64_t c = 0; c < item.columns; c += 8) {
-      for (int64_t i = 0; i < count; ++i)
-        for (int64_t j = 0; j < 8; ++j) block[j][i] = item.sums[(r + i) * item.width + c + j];
-      for (int64_t j = 0; j < std::min<int64_t>(8, item.columns - c); ++j)
-        overflow |=
-            grid_.merge(block[j], count,
-                        args_.grad + (item.column + c + j) * args_.k + block_begin_ + item.rows.begin + r);
+    if (!grid_.fits(acc, values)) [[unlikely]]
+      overflow |= grid_.add_wide(acc, values, wide_of(item, rows));
+    else if (whole)
+      waiting += 1;
+    else
+      grid_.add(acc, 1, values, sums);
+    const bool carry = (segment.leaf + 1) % GridHalves::kAdds == 0;
+    if (waiting == GridKernels::kLeavesOfAdd || carry) {
+      grid_.add(item.leaves, waiting, values, sums);
+      waiting = 0;
     }
+    if (carry && !grid_.carry(sums, values)) [[unlikely]]
+      grid_.take(sums, values, wide_of(item, rows));
+    if (item.is_wide && (segment.leaf + 1) % kGridTile == 0)
+      overflow |= grid_.check(wide_of(item, rows), values);
+  }
+  grid_.add(item.leaves, waiting, values, sums);
+  return overflow;
+}
+
+int64_t* Run::wide_of(Item& item, const Range& rows) const {
+  if (!item.is_wide) std::fill_n(item.wide, item.rows.size() * item.width, 0);
+  item.is_wide = true;
+  return item.wide + (rows.begin - item.rows.begin) * item.width;
+}
+
+// At most kMergeRows.
+bool Run::merge(const Item& item, const Range& rows) const {
+  const int64_t values = rows.size() * item.width;
+  int64_t* wide = item.wide + (item.is_wide ? (rows.begin - item.rows.begin) * item.width : 0);
+  if (!item.is_wide) std::fill_n(wide, values, 0);
+  grid_.take(sums_of(item, rows), values, wide);
+  if (plan_.transposed) return merge_transposed(item, rows, wide);
+  bool overflow = false;
+  for (int64_t r = 0; r < rows.size(); ++r)
+    overflow |= grid_.merge(wide + r * item.width, item.columns,
+                            args_.grad + (block_begin_ + rows.begin + r) * args_.k + item.column);
+  return overflow;
+}
+
+// Rows of wide are columns of grad: blocks of 64 by 8 change places first.
+bool Run::merge_transposed(const Item& item, const Range& rows, const int64_t* wide) const {
+  bool overflow = false;
+  alignas(64) int64_t block[8][kMergeRows];
+  const int64_t count = rows.size();
+  for (int64_t c = 0; c < item.columns; c += 8) {
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t j = 0; j < 8; ++j) block[j][i] = wide[i * item.width + c + j];
+    for (int64_t j = 0; j < std::min<int64_t>(8, item.columns - c); ++j)
+      overflow |= grid_.merge(block[j], count,
+                              args_.grad + (item.column + c + j) * args_.k + block_begin_ + rows.begin);
   }
   return overflow;
 }
