@@ -7,10 +7,10 @@ a shared machine drifts. TRL gets the setting that is the fastest of those tried
 (its default), bf16 weights; all without gradient checkpointing and in as large a batch as there is.
 
     python3 -m venv venv && venv/bin/pip install torch transformers trl gguf
-    venv/bin/python bench/against_trl.py build/invar MODEL [threads [pairs [settings]]]
+    venv/bin/python bench/against_trl.py build/invar MODEL [threads [pairs [settings [profile]]]]
 
 MODEL: a .gguf of SmolLM2's kind, which is made a folder for both, or such a folder (safetensors, tokenizer.json).
-settings: a list out of fp32,autocast,bf16 (all of them if there is none).
+settings: a list out of fp32,autocast,bf16 (all of them if there is none). profile: of Invar; fma32 if there is none.
 """
 import json
 import os
@@ -38,6 +38,7 @@ LEARNING_RATE = 1e-6
 CONFIG = """
 [model]
 path = "{model}"
+profile = "{profile}"
 [run]
 seed = 1
 steps = {steps}
@@ -89,11 +90,11 @@ class Invar:
 
     STEPS = 2
 
-    def __init__(self, binary, model, folder, texts, threads):
+    def __init__(self, binary, model, folder, texts, threads, profile):
         self.binary, self.threads, self.config = binary, threads, folder / "config.toml"
         data = folder / "data.jsonl"
         data.write_text("".join(json.dumps({"input": text, "label": ""}) + "\n" for text in texts))
-        self.config.write_text(CONFIG.format(model=model, steps=self.STEPS, data=data, prompts=PROMPTS,
+        self.config.write_text(CONFIG.format(model=model, profile=profile, steps=self.STEPS, data=data, prompts=PROMPTS,
                                              samples=SAMPLES, response=RESPONSE, rate=LEARNING_RATE))
 
     def step(self):
@@ -203,6 +204,7 @@ def main():
     threads = int(sys.argv[3]) if len(sys.argv) > 3 else os.cpu_count()
     pairs = int(sys.argv[4]) if len(sys.argv) > 4 else 3
     settings = sys.argv[5].split(",") if len(sys.argv) > 5 else ["fp32", "autocast", "bf16"]
+    profile = sys.argv[6] if len(sys.argv) > 6 else "fma32"
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -210,7 +212,7 @@ def main():
         if path.is_file():
             path = export(path, folder / "model")
         texts = make_prompts(transformers.AutoTokenizer.from_pretrained(path), 64)
-        invar = Invar(binary, path, folder, texts, threads)
+        invar = Invar(binary, path, folder, texts, threads, profile)
         print(f"GRPO, {PROMPTS} prompts x {SAMPLES} samples, {PROMPT} + {RESPONSE} tokens; {threads} threads; TRL "
               f"{trl.__version__}, PyTorch {torch.__version__}, transformers {transformers.__version__}", flush=True)
         for setting in settings:
@@ -221,7 +223,7 @@ def main():
             updates = [step - rollout for step, rollout in zip(steps, rollouts)]
             ratios = [theirs / mine[0] for theirs, mine in zip(steps, ours)]
             print(f"TRL {setting:8}: step {text(steps)}, rollout {text(rollouts)}, update {text(updates)}\n"
-                  f"Invar       : step {text([o[0] for o in ours])}, rollout {text([o[1] for o in ours])}, update "
+                  f"Invar {profile:6}: step {text([o[0] for o in ours])}, rollout {text([o[1] for o in ours])}, update "
                   f"{text([o[2] for o in ours])}, peak memory {max(o[3] for o in ours) / 2**30:.2f} GiB\n"
                   f"Invar is {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})",
                   flush=True)

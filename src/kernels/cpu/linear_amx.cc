@@ -49,11 +49,14 @@ struct Block {
     }
   }
 
-  // x: the rows' group of 32 k; w: the first panel's.
+  // x: the rows' group of 32 k; w: the first panel's. All loads come first where the registers are enough for that.
   [[gnu::always_inline]] static void group(const std::byte* x, const std::byte* w, int64_t panel_stride) {
+    constexpr bool kLoadsFirst = kPanels <= kWeights;
     each<kRowTiles>([&]<int kR>() { tile_load<kX<kR>>(x + kR * kTileBytes, kRowBytes); });
+    if constexpr (kLoadsFirst)
+      each<kPanels>([&]<int kP>() { tile_load<kW<kP>>(w + kP * panel_stride, kRowBytes); });
     each<kPanels>([&]<int kP>() {
-      tile_load<kW<kP>>(w + kP * panel_stride, kRowBytes);
+      if constexpr (!kLoadsFirst) tile_load<kW<kP>>(w + kP * panel_stride, kRowBytes);
       each<kRowTiles>([&]<int kR>() { tile_dot<kAcc<kR, kP>, kX<kR>, kW<kP>>(); });
     });
   }
@@ -160,7 +163,7 @@ constexpr LinearTile with_panels(LinearTile tile, int panels, int64_t k_chunk) {
   tile.k_chunk = k_chunk;
   return tile;
 }
-constexpr LinearTile kTokens = with_panels(kMany, 2, 512);
+constexpr LinearTile kTokens = with_panels(kMany, 4, 256);
 
 }  // namespace
 

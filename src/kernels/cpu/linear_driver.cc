@@ -9,7 +9,10 @@ namespace invar {
 namespace {
 
 constexpr int64_t kPanel = PackedWeight::kPanel;
-constexpr int64_t kRowsOfBlock = 512;  // their accumulators of a tile's panels stay in the L2 cache
+// Of a block of rows: its packed activations, which all panels read, and its accumulators stay in the L2 cache.
+constexpr int64_t kRowsOfBlock = 512;
+constexpr int64_t kRowsOfBlockMin = 128;  // fewer would read the weights too often
+constexpr int64_t kPackedBytesOfBlock = int64_t{1} << 20;
 
 // How one call is cut. Items are (panel block, row block) pairs.
 struct Plan {
@@ -37,7 +40,9 @@ Plan::Plan(const LinearArgs& args, const LinearTile& tile, int threads) {
     panel_blocks = std::min(ceil_div(panel_blocks, threads) * threads, weight.panels());
   // Wide machines and narrow weights: rows are divided as well, down to a few tiles an item.
   const int64_t wanted = threads == 1 ? 1 : ceil_div(4 * threads, panel_blocks);
-  row_blocks = std::max(ceil_div(args.rows, kRowsOfBlock), std::min(wanted, ceil_div(row_tiles, 4)));
+  const int64_t rows_of_block =
+      std::clamp(kPackedBytesOfBlock / (weight.k_padded() * tile.row_bytes), kRowsOfBlockMin, kRowsOfBlock);
+  row_blocks = std::max(ceil_div(args.rows, rows_of_block), std::min(wanted, ceil_div(row_tiles, 4)));
   const int64_t rows_of_item = ceil_div(row_tiles, row_blocks) * tile.rows_max;
   packed_bytes =
       align_up(args.rows * align_to(weight.k_padded(), tile.k_group) * tile.row_bytes) + kLinearOverread;
