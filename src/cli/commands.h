@@ -59,7 +59,7 @@ struct VerifyCommand {
   std::string model;              // a path; or
   std::string url;                // http://HOST:PORT of a server
   std::string api = "auto";       // of the server: sglang, openai
-  std::string profile = "all";    // or one profile
+  std::string profile = "both";   // fma32 and tc16; all, or one profile
   std::vector<std::string> axes;  // rows of the table to run; empty: all
   uint64_t seed = 1;
   int64_t samples = 0;  // of each of the first three rows; 0: as many as the size of the proof says

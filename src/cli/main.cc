@@ -214,7 +214,7 @@ void add_bench(CLI::App& app, BenchCommand& command) {
 void add_verify(CLI::App& app, VerifyCommand& command) {
   app.footer(
       "Examples:\n"
-      "  invar verify -m MODEL                      all axes, all profiles\n"
+      "  invar verify -m MODEL                      all axes, fma32 and tc16\n"
       "  invar verify -m MODEL --quick --seed 7     fewer values of each, another seed\n"
       "  invar verify -m MODEL --axis chunk --axis page --profile fma32\n"
       "  invar verify --url http://localhost:30000  any server with SGLang's or OpenAI's API\n"
@@ -223,7 +223,7 @@ void add_verify(CLI::App& app, VerifyCommand& command) {
   CLI::Option* model = app.add_option("-m,--model,--model-path", command.model,
                                       "Hugging Face folder, .gguf or .safetensors file");
   model->type_name("PATH")->group(kModel);
-  app.add_option("--profile", command.profile, "all, fma32, tc16 or amx32")
+  app.add_option("--profile", command.profile, "both (fma32 and tc16), all, or one: fma32, tc16, amx32")
       ->type_name("NAME")
       ->capture_default_str()
       ->group(kModel);

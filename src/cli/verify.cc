@@ -83,9 +83,10 @@ class Verify {
   }
 
   Result<std::vector<Profile>> profiles() const {
+    if (command_.profile == "both") return std::vector{Profile::kFma32, Profile::kTc16};
     if (command_.profile == "all") return std::vector(std::begin(kAllProfiles), std::end(kAllProfiles));
     const auto profile = parse_profile(command_.profile);
-    if (!profile) return error("--profile: expected all, {}, found {}", profile_names(), quote(command_.profile));
+    if (!profile) return error("--profile: expected both, all, {}, found {}", profile_names(), quote(command_.profile));
     return std::vector{*profile};
   }
 
