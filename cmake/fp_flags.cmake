@@ -18,3 +18,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
 endif()
 set(INVAR_ISA_avx512bf16 ${INVAR_ISA_avx512} -mavx512bf16)
 set(INVAR_ISA_amx ${INVAR_ISA_avx512bf16})  # tile instructions are written in assembly
+
+# Sets `out` to the flags that a file's name asks for.
+function(invar_isa_flags source out)
+  set(${out} "" PARENT_SCOPE)
+  if(source MATCHES "_(avx512|avx512bf16|amx)\\.cc$")
+    set(${out} ${INVAR_ISA_${CMAKE_MATCH_1}} PARENT_SCOPE)
+  endif()
+endfunction()

@@ -71,6 +71,10 @@ std::string check_token_bias(const std::string& text) {
   return fmt::format("expected ID:BIAS, a token id and a number such as 42:-100, found {}", quote(text));
 }
 
+CLI::Option* add_isa(CLI::App& app, std::string& isa) {
+  return app.add_option("--isa", isa, fmt::format("best, {}", tier_names()))->type_name("NAME")->capture_default_str();
+}
+
 void add_model_options(CLI::App& app, ModelOptions& model, bool required) {
   app.add_option("-m,--model,--model-path", model.path, "Hugging Face folder, .gguf or .safetensors file")
       ->type_name("PATH")
@@ -82,10 +86,7 @@ void add_model_options(CLI::App& app, ModelOptions& model, bool required) {
       ->type_name("NAME")
       ->capture_default_str()
       ->group(kModel);
-  app.add_option("--isa", model.isa, "best, ref, avx2, avx512, avx512bf16 or amx")
-      ->type_name("NAME")
-      ->capture_default_str()
-      ->group(kSpeed);
+  add_isa(app, model.isa)->group(kSpeed);
   add_number(app, "-t,--threads", model.threads, "0: one for each core")->group(kSpeed);
   add_number(app, "--chunked-prefill-size", model.step_rows, "most rows of prompts in a step")->group(kSpeed);
   add_number(app, "--max-running-requests", model.batch_max, "most requests in a batch")->group(kSpeed);
@@ -265,9 +266,7 @@ void add_train(CLI::App& app, TrainCommand& command) {
   app.add_option("--set", command.overrides, "SECTION.KEY=VALUE, over the file's; may be repeated")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
-  app.add_option("--isa", command.isa, "best, or a tier: ref, avx2, avx512, avx512bf16, amx")
-      ->type_name("NAME")
-      ->capture_default_str();
+  add_isa(app, command.isa);
   add_number(app, "-t,--threads", command.threads, "0: one for each core");
   app.add_flag("--json", command.json, "a JSON object for each step instead of the table")->group(kOutput);
 }
@@ -309,9 +308,7 @@ void add_replay(CLI::App& app, ReplayCommand& command) {
   app.add_option("--set", command.overrides, "SECTION.KEY=VALUE of a key that changes no bit; may be repeated")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
-  app.add_option("--isa", command.isa, "best, or a tier: ref, avx2, avx512, avx512bf16, amx")
-      ->type_name("NAME")
-      ->capture_default_str();
+  add_isa(app, command.isa);
   add_number(app, "-t,--threads", command.threads, "0: one for each core");
   app.add_flag("--json", command.json, "one JSON object");
 }

@@ -75,7 +75,7 @@ LinearKernels linear_kernels(const Queue& queue) {
     return queue.tier() == Tier::kAvx2 ? linear_tc16_avx2() : linear_tc16_avx512();
   if (queue.profile() == Profile::kAmx32) {
     if (queue.tier() == Tier::kAvx2) return linear_amx32_avx2();
-    return queue.tier() == Tier::kAmx ? linear_amx32_amx() : linear_amx32_avx512();
+    return queue.tier() == Tier::kAmx && amx_is_a32() ? linear_amx32_amx() : linear_amx32_avx512();
   }
   if (queue.tier() == Tier::kAvx2) return linear_fma32_avx2();
   return queue.tier() == Tier::kAvx512 || fma_beats_dpbf16() ? linear_fma32_avx512()

@@ -3,7 +3,6 @@
 #include <cpuid.h>
 
 #include <bit>
-#include <span>
 
 #include "base/check.h"
 #include "kernels/cpu/amx.h"
@@ -111,11 +110,12 @@ bool check_amx() {
 }
 
 // "a, b or c".
-std::string in_words(std::span<const std::string_view> names) {
+template <class T, std::size_t kCount>
+std::string in_words(const T (&values)[kCount], std::string_view (*name)(T)) {
   std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
-    text += names[i];
+  for (std::size_t i = 0; i < kCount; ++i) {
+    if (i > 0) text += i + 1 == kCount ? " or " : ", ";
+    text += name(values[i]);
   }
   return text;
 }
@@ -154,17 +154,8 @@ std::optional<Tier> parse_tier(std::string_view name) {
   return std::nullopt;
 }
 
-std::string profile_names() {
-  std::vector<std::string_view> names;
-  for (Profile profile : kAllProfiles) names.push_back(profile_name(profile));
-  return in_words(names);
-}
-
-std::string tier_names() {
-  std::vector<std::string_view> names;
-  for (Tier tier : kAllTiers) names.push_back(tier_name(tier));
-  return in_words(names);
-}
+std::string profile_names() { return in_words(kAllProfiles, profile_name); }
+std::string tier_names() { return in_words(kAllTiers, tier_name); }
 
 bool tier_supported(Tier tier) {
   switch (tier) {
@@ -179,7 +170,7 @@ bool tier_supported(Tier tier) {
       return supported;
     }
     case Tier::kAmx: {
-      static const bool supported = tier_supported(Tier::kAvx512Bf16) && amx_permitted() && check_amx();
+      static const bool supported = tier_supported(Tier::kAvx512Bf16) && amx_permitted();
       return supported;
     }
   }
@@ -207,6 +198,11 @@ bool fma_beats_dpbf16() {
            ecx == signature_INTEL_ecx;
   }();
   return intel;
+}
+
+bool amx_is_a32() {
+  static const bool is = tier_supported(Tier::kAmx) && check_amx();
+  return is;
 }
 
 Queue::Queue(ThreadPool& pool, Profile profile, Tier tier) : pool_(&pool), profile_(profile), tier_(tier) {

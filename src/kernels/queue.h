@@ -32,7 +32,7 @@ std::string profile_names();  // all of them, for messages: "fma32, tc16 or amx3
 std::string tier_names();
 
 // True where this CPU (and its operating system) has the tier. For kAvx512Bf16 that includes the self-check that
-// vdpbf16ps equals the two FMAs of P2, for kAmx that tdpbf16ps equals A32 and that the system lets this process use it.
+// vdpbf16ps equals the two FMAs of P2, for kAmx that the system lets this process use tiles.
 bool tier_supported(Tier tier);
 // The tiers of this machine that are not kRef, the best one last.
 std::vector<Tier> fast_tiers();
@@ -42,6 +42,10 @@ Tier best_tier();
 // Whether two FMAs are the faster way to the bits of one vdpbf16ps here: then the kernels of kAvx512Bf16 use them.
 // The vendor decides and not a measurement, so that the choice is the same in every run.
 bool fma_beats_dpbf16();
+
+// Whether kAmx is supported and tdpbf16ps equals A32 here: else its kernels use FMAs. Checked by the first call, which
+// takes tens of milliseconds: only amx32 has a use for it.
+bool amx_is_a32();
 
 // Not thread-safe: one caller at a time, as for its pool.
 class Queue {

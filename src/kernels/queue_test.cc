@@ -25,6 +25,12 @@ TEST(Queue, VdpBf16EqualsP2WhereTheCpuHasIt) {
   EXPECT_TRUE(tier_supported(Tier::kAvx512Bf16));
 }
 
+// Likewise: its kernels would use FMAs.
+TEST(Queue, TdpBf16EqualsA32WhereTheCpuHasIt) {
+  if (!tier_supported(Tier::kAmx)) GTEST_SKIP() << "no tdpbf16ps on this CPU, or none for this process";
+  EXPECT_TRUE(amx_is_a32());
+}
+
 TEST(Queue, ScratchGrowsAndIsAligned) {
   ThreadPool pool(1);
   Queue queue(pool, Profile::kFma32, Tier::kRef);

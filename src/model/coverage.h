@@ -8,7 +8,7 @@
 
 namespace invar {
 
-// tests/invariance/coverage_test.cc runs these against the reference tier, in both profiles and every tier that the
+// tests/invariance/coverage_test.cc runs these against the reference tier, in every profile and every tier that the
 // machine has: every head_dim, group size and page size; every architecture with every scaling of RoPE; and the largest
 // of each of the other sizes. A bound is raised by raising it here and running that test.
 inline constexpr int64_t kCoveredHeadDimStep = 16;  // head_dim is a multiple: NUM-H16's group of k

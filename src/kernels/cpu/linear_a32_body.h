@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/cpu/linear_dispatch.h"
+#include "kernels/cpu/linear_expand_body.h"
 
 namespace invar {
 namespace {
@@ -166,21 +167,6 @@ struct A32Tile : Shape {
   }
 };
 
-// bf16 to fp32 of one row's group: x [16], out [16] fp32.
-void a32_expand_row(const bf16* x, std::byte* out) { store_f32(reinterpret_cast<float*>(out), load_bf16(x)); }
-
-// A packed panel to fp32: out [k, 16].
-void a32_expand_panel(const bf16* panel, int64_t k, std::byte* out) {
-  for (int64_t i = 0; i < k / 2; ++i, panel += 32, out += 128) {
-    const std::byte* pairs = reinterpret_cast<const std::byte*>(panel);
-    float* to = reinterpret_cast<float*>(out);
-    for (int part = 0; part < A32Vector::kParts; ++part) {
-      A32Packed::even(pairs, part).store(to + kA32Width * part);
-      A32Packed::odd(pairs, part).store(to + 16 + kA32Width * part);
-    }
-  }
-}
-
 // Two chains an output: half the rows that fma32's tiles have.
 struct A32Few {
 #ifdef __AVX512F__
@@ -210,7 +196,7 @@ constexpr LinearTile kA32Few = {
     .k_group = 32,
     .row_bytes = 4,
     .weight_bytes = 0,
-    .pack_rows = linear_pack_rows<64, a32_expand_row, 32>,
+    .pack_rows = linear_pack_rows<64, expand_row_f32, 32>,
     .expand = nullptr,
     .run = linear_run<A32Tile<A32Few, A32Packed, true>>,
 };
@@ -222,8 +208,8 @@ constexpr LinearTile kA32Many = {
     .k_group = 32,
     .row_bytes = 4,
     .weight_bytes = 64,
-    .pack_rows = linear_pack_rows<64, a32_expand_row, 32>,
-    .expand = a32_expand_panel,
+    .pack_rows = linear_pack_rows<64, expand_row_f32, 32>,
+    .expand = expand_panel_f32,
     .run = linear_run<A32Tile<A32Many, A32Expanded, false>>,
 };
 

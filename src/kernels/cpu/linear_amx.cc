@@ -133,37 +133,23 @@ void run_many(const LinearTileArgs& args) {
   }
 }
 
-constexpr LinearTile kFew = {
-    .rows_max = kSize,
-    .panels_max = 4,
-    .k_chunk = 0,
-    .k_group = kTileK,
-    .row_bytes = 2,
-    .weight_bytes = 0,
-    .pack_rows = pack_rows,
-    .expand = nullptr,
-    .run = run_few,
-};
-
-constexpr LinearTile kMany = {
-    .rows_max = 2 * kSize,
-    .panels_max = 8,  // a row's outputs are a few neighbouring lines
-    .k_chunk = 640,
-    .k_group = kTileK,
-    .row_bytes = 2,
-    .weight_bytes = 0,
-    .pack_rows = pack_rows,
-    .expand = nullptr,
-    .run = run_many,
-};
-
-// Few panels and tokens: every leaf's accumulators are added to 64-bit sums, which should stay in the caches.
-constexpr LinearTile with_panels(LinearTile tile, int panels, int64_t k_chunk) {
-  tile.panels_max = panels;
-  tile.k_chunk = k_chunk;
-  return tile;
+constexpr LinearTile tile(int rows_max, int panels_max, int64_t k_chunk, void (*run)(const LinearTileArgs&)) {
+  return {.rows_max = rows_max,
+          .panels_max = panels_max,
+          .k_chunk = k_chunk,
+          .k_group = kTileK,
+          .row_bytes = 2,
+          .weight_bytes = 0,
+          .pack_rows = pack_rows,
+          .expand = nullptr,
+          .run = run};
 }
-constexpr LinearTile kTokens = with_panels(kMany, 4, 256);
+
+constexpr LinearTile kFew = tile(kSize, 4, 0, run_few);
+constexpr LinearTile kMany =
+    tile(2 * kSize, 8, 640, run_many);  // a row's outputs are a few neighbouring lines
+// Few panels and tokens: every leaf's accumulators are added to 64-bit sums, which should stay in the caches.
+constexpr LinearTile kTokens = tile(2 * kSize, 4, 256, run_many);
 
 }  // namespace
 

@@ -1,9 +1,10 @@
 // Tier avx2 of linear(), profile fma32: NUM-P2 from two FMAs on 8 outputs at a time.
 //
 // These functions run with subnormals flushed: linear_driver.cc sets the mode around their calls.
-#include <immintrin.h>
+#include "kernels/cpu/simd_avx2.h"
 
 #include "kernels/cpu/linear_dispatch.h"
+#include "kernels/cpu/linear_expand_body.h"
 
 namespace invar {
 namespace {
@@ -14,27 +15,6 @@ __m256i load_half(const std::byte* line, int half) {
 __m256 even_of(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
 __m256 odd_of(__m256i pairs) {
   return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(0xffff0000)));
-}
-
-// bf16 to fp32 of one row's group: x [16], out [16] fp32.
-void expand_row(const bf16* x, std::byte* out) {
-  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
-  __m256i* to = reinterpret_cast<__m256i*>(out);
-  _mm256_store_si256(to, _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm256_castsi256_si128(a)), 16));
-  _mm256_store_si256(to + 1, _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm256_extracti128_si256(a, 1)), 16));
-}
-
-// A packed panel to fp32: out [k, 16].
-void expand_panel(const bf16* panel, int64_t k, std::byte* out) {
-  const std::byte* line = reinterpret_cast<const std::byte*>(panel);
-  float* to = reinterpret_cast<float*>(out);
-  for (int64_t i = 0; i < k / 2; ++i, line += 64, to += 32) {
-    for (int half = 0; half < 2; ++half) {
-      const __m256i pairs = load_half(line, half);
-      _mm256_store_ps(to + 8 * half, even_of(pairs));
-      _mm256_store_ps(to + 16 + 8 * half, odd_of(pairs));
-    }
-  }
 }
 
 // Accumulators: two halves of 8 outputs for each panel.
@@ -126,7 +106,7 @@ constexpr LinearTile kFew = {
     .k_group = 16,
     .row_bytes = 4,
     .weight_bytes = 0,
-    .pack_rows = linear_pack_rows<64, expand_row>,
+    .pack_rows = linear_pack_rows<64, expand_row_f32>,
     .expand = nullptr,
     .run = linear_run<Few>,
 };
@@ -138,8 +118,8 @@ constexpr LinearTile kMany = {
     .k_group = 16,
     .row_bytes = 4,
     .weight_bytes = 64,
-    .pack_rows = linear_pack_rows<64, expand_row>,
-    .expand = expand_panel,
+    .pack_rows = linear_pack_rows<64, expand_row_f32>,
+    .expand = expand_panel_f32,
     .run = linear_run<Many>,
 };
 

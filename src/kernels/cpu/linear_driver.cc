@@ -141,8 +141,9 @@ class Run {
       call.rows = static_cast<int>(rows.size());
       if (last && tiles.size() > 1) prefetch_output(rows, panels.begin * kPanel);
       tile_.run(call);
-      if (last && stores_tiles()) store(panels, rows, call.acc);
-      if (!(last && stores_tiles() && call.first)) call.acc += rows.size() * call.acc_stride;
+      const bool stored = last && stores_tiles();
+      if (stored) store(panels, rows, call.acc);
+      if (!(stored && call.first)) call.acc += rows.size() * call.acc_stride;  // one chunk: the next tile's as well
     }
   }
 

@@ -3,9 +3,10 @@
 // These functions run with subnormals flushed: linear_driver.cc sets the mode around their calls.
 #pragma once
 
-#include <immintrin.h>
+#include "kernels/cpu/simd_avx512.h"
 
 #include "kernels/cpu/linear_dispatch.h"
+#include "kernels/cpu/linear_expand_body.h"
 
 namespace invar {
 
@@ -13,21 +14,6 @@ namespace invar {
 // the copies take the FMAs' ports.
 static inline void fma_into_avx512(__m512& acc, __m512 a, __m512 w) {
   __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(w));
-}
-
-// bf16 to fp32 of one row's group: x [16], out [16] fp32.
-static inline void fma_expand_row_avx512(const bf16* x, std::byte* out) {
-  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
-  _mm512_store_si512(out, _mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
-}
-
-// A packed panel to fp32: out [k, 16].
-static inline void fma_expand_panel_avx512(const bf16* panel, int64_t k, std::byte* out) {
-  for (int64_t i = 0; i < k / 2; ++i) {
-    const __m512i line = _mm512_load_si512(panel + 32 * i);
-    _mm512_store_si512(out + 128 * i, _mm512_slli_epi32(line, 16));
-    _mm512_store_si512(out + 128 * i + 64, _mm512_and_si512(line, _mm512_set1_epi32(0xffff0000)));
-  }
 }
 
 template <int kRows, int kPanels>
@@ -138,7 +124,7 @@ static constexpr LinearTile kFmaFewAvx512 = {
     .k_group = 16,
     .row_bytes = 4,
     .weight_bytes = 0,
-    .pack_rows = linear_pack_rows<64, fma_expand_row_avx512>,
+    .pack_rows = linear_pack_rows<64, expand_row_f32>,
     .expand = nullptr,
     .run = linear_run<FmaFewAvx512>,
 };
@@ -150,8 +136,8 @@ static constexpr LinearTile kFmaManyAvx512 = {
     .k_group = 16,
     .row_bytes = 4,
     .weight_bytes = 64,
-    .pack_rows = linear_pack_rows<64, fma_expand_row_avx512>,
-    .expand = fma_expand_panel_avx512,
+    .pack_rows = linear_pack_rows<64, expand_row_f32>,
+    .expand = expand_panel_f32,
     .run = linear_run<FmaManyAvx512>,
 };
 

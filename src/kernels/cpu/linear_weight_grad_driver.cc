@@ -195,7 +195,7 @@ class Run {
   };
 
   Range rows_of(int64_t tile) const { return {tile_begin_[tile], tile_begin_[tile + 1]}; }
-  // Packed rows: [chunks, row tiles, groups of the chunk, rows of the tile, 16]
+  // Packed rows: [chunks, row tiles, groups of the chunk, rows of the tile, group()]
   std::byte* packed_rows(const Chunk& chunk, int64_t row_begin) const {
     return packed_ + (rows_ * chunk.group_begin + row_begin * chunk.groups) * group() * tile_.row_bytes;
   }
