@@ -58,8 +58,6 @@ pattern = "[jqxz]"
 advantage = "grpo"
 [optimizer]
 learning_rate = {rate}
-[train]
-micro_batch_rows = 4096
 """
 
 

@@ -133,7 +133,7 @@ double time_update(TrainSetup& t, TrainTable& table) {
     const auto report = t.optimizer.step(queue, {}, {.number = 1, .learning_rate = 0, .denominator = 1}, t.gradients);
     INVAR_CHECK(report.ok(), "{}", report.message());
   });
-  time("digest of the gradient", [&] { tree_sha256_hex(std::as_bytes(t.gradients.sums()), queue.pool()); });
+  time("digest of the gradient", [&] { tree_hash_hex(std::as_bytes(t.gradients.sums()), queue.pool()); });
   time("weights into the engine, with their digest", [&] {
     const Status status = t.updater.replace(named_weights(t.layout, t.optimizer));
     INVAR_CHECK(status.ok(), "{}", status.message());

@@ -1,5 +1,7 @@
 #include "io/tree_hash.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -7,24 +9,19 @@
 
 namespace invar {
 
-std::string tree_sha256_hex(std::span<const std::byte> bytes, ThreadPool& pool) {
+std::string tree_hash_hex(std::span<const std::byte> bytes, ThreadPool& pool) {
   const auto size = static_cast<int64_t>(bytes.size());
   const int64_t leaves = (size + kTreeHashLeaf - 1) / kTreeHashLeaf;
-  std::vector<Sha256Digest> digests(static_cast<std::size_t>(leaves));
+  std::vector<XXH128_canonical_t> hashes(static_cast<std::size_t>(leaves));
   pool.parallel_for(leaves, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t at = i * kTreeHashLeaf;
-      digests[static_cast<std::size_t>(i)] =
-          Sha256()
-              .add(bytes.subspan(static_cast<std::size_t>(at),
-                                 static_cast<std::size_t>(std::min(kTreeHashLeaf, size - at))))
-              .digest();
+      const XXH128_hash_t hash =
+          XXH3_128bits(bytes.data() + at, static_cast<std::size_t>(std::min(kTreeHashLeaf, size - at)));
+      XXH128_canonicalFromHash(&hashes[static_cast<std::size_t>(i)], hash);
     }
   });
-  Sha256 root;
-  root.add_u64(bytes.size());
-  for (const Sha256Digest& digest : digests) root.add(std::as_bytes(std::span<const uint8_t>(digest)));
-  return hex(root.digest());
+  return hex(Sha256().add_u64(bytes.size()).add(std::as_bytes(std::span(hashes))).digest());
 }
 
 }  // namespace invar

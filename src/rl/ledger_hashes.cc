@@ -54,7 +54,7 @@ std::string chain_start() { return std::string(64, '0'); }
 std::string chain_hash(const std::string& previous, int64_t step, const StepHashes& hashes) {
   Sha256 hash;
   hash.add(fmt::format(
-      "invar ledger 1\nprevious {}\nstep {}\nweights {}\noptimizer {}\nrollouts {}\nrewards {}\ngradients "
+      "invar ledger 2\nprevious {}\nstep {}\nweights {}\noptimizer {}\nrollouts {}\nrewards {}\ngradients "
       "{}\n",
       previous, step, hashes.weights, hashes.optimizer, hashes.rollouts, hashes.rewards, hashes.gradients));
   return finish(hash);

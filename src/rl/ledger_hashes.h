@@ -26,7 +26,7 @@ std::string hash_rewards(std::span<const RolloutRecord> rollouts);
 std::string chain_start();
 
 // The chain hash of a step: SHA-256 of these eight lines, each ended by a line feed:
-//   invar ledger 1
+//   invar ledger 2
 //   previous <chain hash of the step before>
 //   step <decimal>
 //   weights <hash>

@@ -50,7 +50,7 @@ struct RolloutRecord {
   std::vector<int32_t> token_ends;
 };
 
-// SHA-256 in 64 lower-case hex digits each.
+// 64 lower-case hex digits each: SHA-256; of optimizer and gradients the tree hash (io/tree_hash.h).
 struct StepHashes {
   std::string weights, optimizer;  // after the step
   std::string rollouts, rewards;   // by hash_rollouts() and hash_rewards(): append() fills them in itself

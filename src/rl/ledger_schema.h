@@ -77,10 +77,10 @@ CREATE TABLE timings (
   PRIMARY KEY (step, name)
 );
 PRAGMA application_id = 1229870674; -- "INVR"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 )sql";
 
 inline constexpr int kLedgerApplication = 1229870674;
-inline constexpr int kLedgerVersion = 1;
+inline constexpr int kLedgerVersion = 2;
 
 }  // namespace invar

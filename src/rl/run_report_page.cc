@@ -223,9 +223,9 @@ std::string report_charts(const std::vector<ReportData>& runs) {
 
 std::string report_hashes(const std::vector<ReportData>& runs) {
   std::string text = "<h2>Hashes</h2>\n";
-  text += runs.size() == 1 ? "<p class=\"dim\">SHA-256 of each step, its first 10 digits. The chain hash "
+  text += runs.size() == 1 ? "<p class=\"dim\">Digests of each step, their first 10 digits. The chain hash "
                              "covers all before it.</p>\n"
-                           : "<p class=\"dim\">SHA-256 of each step, its first 10 digits; = where all runs "
+                           : "<p class=\"dim\">Digests of each step, their first 10 digits; = where all runs "
                              "agree, else that of each "
                              "run in the order above, \u2260 where it is not the first one's. The chain hash "
                              "covers all before it.</p>\n";

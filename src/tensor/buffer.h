@@ -1,28 +1,32 @@
 // Buffer<T>: owned, 64-byte aligned, zero-filled memory for `size` elements. Plain data only.
+//
+// Large ones are in huge pages (2 MiB) where the system has them: rows of matrices lie a page apart otherwise, and each
+// would need an entry of the TLB. Their pages become resident when they are first written or read.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
 
 namespace invar {
 
+inline constexpr std::size_t kBufferAlignment = 64;
+
+// bytes > 0. Throws std::bad_alloc.
+void* allocate_zeros(std::size_t bytes);
+// What allocate_zeros() returned for this size.
+void free_zeros(void* data, std::size_t bytes);
+
 template <class T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
-  static constexpr std::size_t kAlignment = 64;
-
   Buffer() = default;
   explicit Buffer(int64_t size) : size_(size) {
-    if (size == 0) return;
-    data_ = static_cast<T*>(::operator new (bytes(), std::align_val_t{kAlignment}));
-    std::memset(static_cast<void*>(data_), 0, bytes());
+    if (size != 0) data_ = static_cast<T*>(allocate_zeros(bytes()));
   }
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -31,7 +35,9 @@ class Buffer {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~Buffer() { ::operator delete (data_, std::align_val_t{kAlignment}); }
+  ~Buffer() {
+    if (data_ != nullptr) free_zeros(data_, bytes());
+  }
 
   T* data() { return data_; }
   const T* data() const { return data_; }

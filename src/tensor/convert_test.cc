@@ -68,19 +68,5 @@ TEST(Convert, UnalignedBytesAreFine) {
   EXPECT_EQ(out, (std::vector<float>{1.5f, 1.5f}));
 }
 
-TEST(Buffer, IsAlignedZeroFilledAndMovable) {
-  Buffer<float> buffer(1000);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % Buffer<float>::kAlignment, 0u);
-  for (const float value : buffer.span()) ASSERT_EQ(value, 0.0f);
-  buffer[999] = 2.0f;
-  Buffer<float> moved = std::move(buffer);
-  EXPECT_EQ(buffer.size(), 0);
-  EXPECT_EQ(moved[999], 2.0f);
-  Buffer<float> assigned(3);
-  assigned = std::move(moved);
-  EXPECT_EQ(assigned.size(), 1000);
-  EXPECT_EQ(Buffer<float>().size(), 0);
-}
-
 }  // namespace
 }  // namespace invar

@@ -24,12 +24,13 @@ int64_t pages_for(int64_t rows) { return (rows + kPageSize - 1) / kPageSize; }
 // Matrices in one memory begin at cache lines.
 int64_t padded(int64_t elements) { return (elements + 31) / 32 * 32; }
 
-// The old memory goes first: both together would be the peak.
+// The old memory goes first: both together would be the peak. An eighth more than the size, up to `most`: those of
+// micro-batches differ a little, and new memory costs as much time as a block's forward.
 template <class T>
-void grow(Buffer<T>& buffer, int64_t size) {
+void grow(Buffer<T>& buffer, int64_t size, int64_t most = 0) {
   if (buffer.size() >= size) return;
   buffer = Buffer<T>();
-  buffer = Buffer<T>(size);
+  buffer = Buffer<T>(std::max(size, std::min(size + size / 8, most)));
 }
 
 PackedWeight transposed_shape(const PackedWeight& weight) { return packed_zeros(weight.k, weight.n); }
@@ -134,7 +135,7 @@ int64_t MicroBatch::plan_kept() {
   const int64_t bytes = (stream + rest) * static_cast<int64_t>(sizeof(bf16)) +
                         rows * heads * static_cast<int64_t>(sizeof(AttentionRowSum));
   const int64_t whole = std::min(layers, kept_bytes_ / bytes);
-  grow(kept_memory_, layers * stream + whole * rest);
+  grow(kept_memory_, layers * stream + whole * rest, kept_bytes_ / static_cast<int64_t>(sizeof(bf16)));
   grow(row_sums_, std::max<int64_t>(whole * rows, rows_max_) * heads);
   // Also the first kept block's: what is computed again is so behind the backward of every kept block.
   activations_.attention.row_sums = row_sums_.data();
@@ -184,7 +185,7 @@ void MicroBatch::plan_head(std::span<const TrainSequence> sequences, int64_t row
   log_sums_.resize(scored_rows_.size());
   int64_t rows = 0;
   for (const HeadChunk& chunk : head_chunks_) rows = std::max(rows, chunk.rows);
-  grow(logits_, rows * model_.config.vocab_size);
+  grow(logits_, rows * model_.config.vocab_size, rows_max * model_.config.vocab_size);
   grow(gathered_, rows * model_.config.hidden_size);
   grow(d_gathered_, rows * model_.config.hidden_size);
 }

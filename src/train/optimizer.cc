@@ -81,7 +81,7 @@ void Optimizer::write(ThreadPool& pool) const {
 
 std::string Optimizer::digest(ThreadPool& pool) const {
   std::string all;
-  for (const Buffer<float>* part : {&masters_, &m_, &v_}) all += tree_sha256_hex(std::as_bytes(part->span()), pool);
+  for (const Buffer<float>* part : {&masters_, &m_, &v_}) all += tree_hash_hex(std::as_bytes(part->span()), pool);
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 

@@ -41,7 +41,7 @@ class Optimizer {
   // Writes weights() into the model. What depends on them is the caller's: transposed copies, caches, digests.
   void write(ThreadPool& pool) const;
 
-  // SHA-256 of the tree_sha256_hex of masters and both moments, 64 hex digits.
+  // SHA-256 of the tree hashes (io/tree_hash.h) of masters and both moments, 64 hex digits.
   std::string digest(ThreadPool& pool) const;
 
   // All in the layout's order.

@@ -87,7 +87,7 @@ Result<PolicyUpdateReport> PolicyTrainer::update(std::span<const PolicySample> s
                             .clipped = static_cast<double>(sums.clipped) / static_cast<double>(scale.tokens),
                             .gradient_norm = step.gradient_norm,
                             .clip_factor = step.clip_factor,
-                            .gradient_digest = tree_sha256_hex(std::as_bytes(gradients.sums()), queue_.pool())};
+                            .gradient_digest = tree_hash_hex(std::as_bytes(gradients.sums()), queue_.pool())};
 }
 
 Result<std::vector<float>> PolicyTrainer::score(std::span<const PolicySample> samples) {

@@ -24,7 +24,7 @@ struct PolicyUpdateReport {
   double clipped = 0;        // part of the tokens
   double gradient_norm = 0;  // before clipping
   float clip_factor = 1;
-  std::string gradient_digest;  // tree_sha256_hex of the sums
+  std::string gradient_digest;  // tree_hash_hex of the sums
 };
 
 // Who computes an update's gradient; no bit of it depends on any of these.

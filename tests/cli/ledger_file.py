@@ -55,7 +55,7 @@ def hash_rewards(samples):
 
 
 def chain_hash(previous, step, hashes):
-    lines = ["invar ledger 1", f"previous {previous}", f"step {step}", *(f"{name} {hashes[name]}" for name in HASHES)]
+    lines = ["invar ledger 2", f"previous {previous}", f"step {step}", *(f"{name} {hashes[name]}" for name in HASHES)]
     return sha256("".join(line + "\n" for line in lines).encode())
 
 

@@ -17,6 +17,12 @@ static inline void tile_load(const void* rows, int64_t stride) {
   __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(rows), "r"(stride), "i"(kTile) : "memory");
 }
 
+// The same for what is not read again soon: it takes no place in the L1 cache from the rest.
+template <int kTile>
+static inline void tile_load_once(const void* rows, int64_t stride) {
+  __asm__ volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" : : "r"(rows), "r"(stride), "i"(kTile) : "memory");
+}
+
 template <int kTile>
 static inline void tile_store(void* rows, int64_t stride) {
   __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(rows), "r"(stride), "i"(kTile) : "memory");

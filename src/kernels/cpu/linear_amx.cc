@@ -54,9 +54,9 @@ struct Block {
     constexpr bool kLoadsFirst = kPanels <= kWeights;
     each<kRowTiles>([&]<int kR>() { tile_load<kX<kR>>(x + kR * kTileBytes, kRowBytes); });
     if constexpr (kLoadsFirst)
-      each<kPanels>([&]<int kP>() { tile_load<kW<kP>>(w + kP * panel_stride, kRowBytes); });
+      each<kPanels>([&]<int kP>() { tile_load_once<kW<kP>>(w + kP * panel_stride, kRowBytes); });
     each<kPanels>([&]<int kP>() {
-      if constexpr (!kLoadsFirst) tile_load<kW<kP>>(w + kP * panel_stride, kRowBytes);
+      if constexpr (!kLoadsFirst) tile_load_once<kW<kP>>(w + kP * panel_stride, kRowBytes);
       each<kRowTiles>([&]<int kR>() { tile_dot<kAcc<kR, kP>, kX<kR>, kW<kP>>(); });
     });
   }

@@ -105,6 +105,28 @@ INVAR_SIMD void grid_add_leaves(const float* values, int64_t count, GridHalves* 
   return overflow;
 }
 
+// out[j, i] = values[i, j] for 4 rows and 4 columns.
+INVAR_SIMD void grid_transpose_block(const int64_t* values, int64_t stride, int64_t* out, int64_t out_stride) {
+  const auto row = [&](int i) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(values + i * stride)); };
+  const __m256i row0 = row(0), row1 = row(1), row2 = row(2), row3 = row(3);
+  const __m256i even01 = _mm256_unpacklo_epi64(row0, row1), odd01 = _mm256_unpackhi_epi64(row0, row1);
+  const __m256i even23 = _mm256_unpacklo_epi64(row2, row3), odd23 = _mm256_unpackhi_epi64(row2, row3);
+  const auto store = [&](int j, __m256i column) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(out + j * out_stride), column);
+  };
+  store(0, _mm256_permute2x128_si256(even01, even23, 0x20));
+  store(1, _mm256_permute2x128_si256(odd01, odd23, 0x20));
+  store(2, _mm256_permute2x128_si256(even01, even23, 0x31));
+  store(3, _mm256_permute2x128_si256(odd01, odd23, 0x31));
+}
+
+[[gnu::flatten]] void grid_transpose(const int64_t* values, int64_t stride, int64_t rows, int64_t* out,
+                                     int64_t out_stride) {
+  for (int64_t i = 0; i < rows; i += 4)
+    for (int64_t j = 0; j < 8; j += 4)
+      grid_transpose_block(values + i * stride + j, stride, out + j * out_stride + i, out_stride);
+}
+
 [[gnu::flatten]] bool grid_add_rows(const bf16* values, int64_t stride, int64_t rows, int64_t columns,
                                     int64_t* sums) {
   U64x16 sum = load_i64(sums);
@@ -138,6 +160,7 @@ constexpr GridKernels kGridKernels = {.fits = grid_fits,
                                       .add_wide = grid_add_wide,
                                       .check = grid_check,
                                       .merge = grid_merge_rows,
+                                      .transpose = grid_transpose,
                                       .add_rows = grid_add_rows,
                                       .widen = widen_tokens};
 

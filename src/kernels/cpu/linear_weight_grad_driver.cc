@@ -448,8 +448,7 @@ bool Run::merge_transposed(const Item& item, const Range& rows, const int64_t* w
   alignas(64) int64_t block[8][kMergeRows];
   const int64_t count = rows.size();
   for (int64_t c = 0; c < item.columns; c += 8) {
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t j = 0; j < 8; ++j) block[j][i] = wide[i * item.width + c + j];
+    grid_.transpose(wide + c, item.width, count, block[0], kMergeRows);
     for (int64_t j = 0; j < std::min<int64_t>(8, item.columns - c); ++j)
       overflow |= grid_.merge(block[j], count,
                               args_.grad + (item.column + c + j) * args_.k + block_begin_ + rows.begin);
