@@ -37,17 +37,6 @@ void forward_attention(Queue& queue, const DecoderBlock& block, const Batch& bat
   forward_residual(queue, block.mlp_norm, batch.rows(), a.delta, a.residual(), a.normed);
 }
 
-// The activations of backward(), but for the normed ones and the MLP's, which stand in `a`.
-BlockActivations recompute(Queue& queue, const DecoderBlock& block, const Batch& batch, const float* cos_sin,
-                           KvView kv, bf16* input, Activations& a) {
-  const int64_t dim = a.normed.stride;
-  copy_stream(queue, batch, dim, input, a.residual());
-  forward(queue, block.attention_norm, batch.rows(), Rows<const bf16>{a.residual(), dim}, a.normed);
-  forward_attention(queue, block, batch, cos_sin, kv, a.attention, a);
-  forward_activation(queue, block.mlp, batch.rows(), a.normed, a.mlp);
-  return {.input = input, .residual = a.residual(), .attention = a.attention, .gate_up = a.mlp.gate_up};
-}
-
 }  // namespace
 
 void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin,
@@ -66,6 +55,17 @@ void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& b
   const MlpScratch mlp = {.gate_up = keeps_all ? kept->gate_up : a.mlp.gate_up,
                           .activation = a.mlp.activation};
   forward(queue, block.mlp, rows, a.normed, mlp, a.delta);
+}
+
+BlockActivations recompute(Queue& queue, const DecoderBlock& block, const Batch& batch, const float* cos_sin, KvView kv,
+                           bf16* input, Activations& activations) {
+  Activations& a = activations;
+  const int64_t dim = a.normed.stride;
+  copy_stream(queue, batch, dim, input, a.residual());
+  forward(queue, block.attention_norm, batch.rows(), Rows<const bf16>{a.residual(), dim}, a.normed);
+  forward_attention(queue, block, batch, cos_sin, kv, a.attention, a);
+  forward(queue, block.mlp.gate_up, batch.rows(), a.normed, a.mlp.gate_up);
+  return {.input = input, .residual = a.residual(), .attention = a.attention, .gate_up = a.mlp.gate_up};
 }
 
 BackwardScratch::BackwardScratch(const Shape& shape) {
@@ -105,21 +105,17 @@ void round_rows(Queue& queue, int64_t rows, int64_t dim, Rows<const float> x, Ro
 }
 
 void backward(Queue& queue, const DecoderBlock& block, const DecoderBlockTransposed& transposed,
-              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin, KvView kv,
-              const BlockActivations& kept, Activations& activations, BackwardScratch& scratch,
+              std::span<const int32_t> positions, std::span<const SequenceRows> sequences, const float* cos_sin,
+              const BlockActivations& saved, Activations& activations, BackwardScratch& scratch,
               Rows<float> d_residual, const DecoderBlockGrad& grad, bool& overflow) {
   Activations& a = activations;
-  const int64_t rows = batch.rows();
+  const auto rows = std::ssize(positions);
   const int64_t dim = a.normed.stride;
-  BlockActivations saved = kept;
-  if (kept.residual == nullptr) saved = recompute(queue, block, batch, cos_sin, kv, kept.input, a);
   const Rows<const bf16> input = {saved.input, dim}, residual = {saved.residual, dim};
   const MlpScratch mlp = {.gate_up = saved.gate_up, .activation = a.mlp.activation};
-  if (kept.residual != nullptr) {
-    // Cheaper than keeping them.
-    forward(queue, block.mlp_norm, rows, residual, a.normed);
-    activate(queue, block.mlp, rows, mlp);
-  }
+  // Cheaper than keeping them.
+  forward(queue, block.mlp_norm, rows, residual, a.normed);
+  activate(queue, block.mlp, rows, mlp);
   // What follows adds delta to the stream: the gradient of the one is that of the other.
   round_rows(queue, rows, dim, d_residual, scratch.d_delta);
   backward(queue, block.mlp, transposed.mlp, sequences, rows, a.normed, mlp, scratch.d_delta, scratch.mlp,
@@ -129,7 +125,7 @@ void backward(Queue& queue, const DecoderBlock& block, const DecoderBlockTranspo
 
   forward(queue, block.attention_norm, rows, input, scratch.normed);
   round_rows(queue, rows, dim, d_residual, scratch.d_delta);
-  backward(queue, block.attention, transposed.attention, batch, sequences, cos_sin, scratch.normed,
+  backward(queue, block.attention, transposed.attention, positions, sequences, cos_sin, scratch.normed,
            saved.attention, scratch.d_delta, scratch.attention, scratch.d_normed, grad.attention, overflow);
   backward_residual(queue, block.attention_norm, rows, input, scratch.d_normed, d_residual,
                     grad.attention_norm, overflow);

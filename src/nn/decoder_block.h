@@ -42,8 +42,7 @@ class Activations {
   int64_t arena_used_ = 0;
 };
 
-// What a block's backward() needs of its forward(). Without `residual` and the rest it is computed again, to the same
-// bits, from the input.
+// What a block's backward() needs of its forward(). Without `residual` and the rest: what recompute() needs.
 struct BlockActivations {
   bf16* input = nullptr;           // [T, C] contiguous: the residual stream that the first norm reads
   bf16* residual = nullptr;        // [T, C] contiguous: the one that the second norm reads; or null
@@ -56,6 +55,11 @@ struct BlockActivations {
 // kept: what to leave for backward(); or null.
 void forward(Queue& queue, const DecoderBlock& block, bool first, const Batch& batch, const float* cos_sin,
              KvView kv, Activations& activations, const BlockActivations* kept = nullptr);
+
+// What forward() left or would have left for backward(), from its input alone, to the same bits. The rest is put into
+// activations (with its row_sums) and kv.
+BlockActivations recompute(Queue& queue, const DecoderBlock& block, const Batch& batch, const float* cos_sin, KvView kv,
+                           bf16* input, Activations& activations);
 
 struct DecoderBlockTransposed {
   SelfAttentionTransposed attention;
@@ -91,11 +95,11 @@ class BackwardScratch {
 };
 
 // d_residual, [T, C]: the gradient of the residual stream behind the block, and on return of the one before it.
-// kept: what forward() of this block left. What it lacks is computed again into activations (with row_sums) and kv.
-// Adds the weights' gradients to grad.
+// positions: [T]. saved: all that forward() or recompute() of this block left, with row_sums. activations: scratch;
+// saved may stand in its residual stream, attention's matrices and gate_up. Adds the weights' gradients to grad.
 void backward(Queue& queue, const DecoderBlock& block, const DecoderBlockTransposed& transposed,
-              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin, KvView kv,
-              const BlockActivations& kept, Activations& activations, BackwardScratch& scratch,
+              std::span<const int32_t> positions, std::span<const SequenceRows> sequences, const float* cos_sin,
+              const BlockActivations& saved, Activations& activations, BackwardScratch& scratch,
               Rows<float> d_residual, const DecoderBlockGrad& grad, bool& overflow);
 
 // out[T, dim] = x rounded.  NUM-BF16.

@@ -14,15 +14,10 @@ void activate(Queue& queue, const Mlp& mlp, int64_t rows, const MlpScratch& scra
                  .ffn_dim = mlp.down.inputs()});
 }
 
-void forward_activation(Queue& queue, const Mlp& mlp, int64_t rows, Rows<const bf16> x,
-                        const MlpScratch& scratch) {
-  forward(queue, mlp.gate_up, rows, x, scratch.gate_up);
-  activate(queue, mlp, rows, scratch);
-}
-
 void forward(Queue& queue, const Mlp& mlp, int64_t rows, Rows<const bf16> x, const MlpScratch& scratch,
              Rows<bf16> out) {
-  forward_activation(queue, mlp, rows, x, scratch);
+  forward(queue, mlp.gate_up, rows, x, scratch.gate_up);
+  activate(queue, mlp, rows, scratch);
   forward(queue, mlp.down, rows, scratch.activation, out);
 }
 

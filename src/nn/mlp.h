@@ -15,9 +15,7 @@ struct MlpScratch {
   Rows<bf16> activation;  // [T, F]
 };
 
-// The activation alone: scratch.activation = silu(gate(x)) * up(x), from x or from scratch.gate_up as it is.
-void forward_activation(Queue& queue, const Mlp& mlp, int64_t rows, Rows<const bf16> x,
-                        const MlpScratch& scratch);
+// The activation alone: scratch.activation = silu(gate) * up, from scratch.gate_up as it is.
 void activate(Queue& queue, const Mlp& mlp, int64_t rows, const MlpScratch& scratch);
 
 // out[T, C] = down(silu(gate(x)) * up(x))

@@ -50,11 +50,11 @@ void forward(Queue& queue, const SelfAttention& layer, const Batch& batch, const
 }
 
 void backward(Queue& queue, const SelfAttention& layer, const SelfAttentionTransposed& transposed,
-              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin,
+              std::span<const int32_t> positions, std::span<const SequenceRows> sequences, const float* cos_sin,
               Rows<const bf16> x, const SelfAttentionScratch& saved, Rows<const bf16> d_out,
               const SelfAttentionBackwardScratch& scratch, Rows<float> dx, const SelfAttentionGrad& grad,
               bool& overflow) {
-  const int64_t rows = batch.rows();
+  const auto rows = std::ssize(positions);
   const int64_t q_dim = layer.heads * layer.head_dim;
   const int64_t kv_dim = layer.kv_heads * layer.head_dim;
   backward_weight(queue, layer.o, sequences, d_out, saved.heads, grad.o, overflow);
@@ -88,7 +88,7 @@ void backward(Queue& queue, const SelfAttention& layer, const SelfAttentionTrans
   const bool normed = layer.q_norm.has_value() || layer.k_norm.has_value();
   rope_backward(queue, {.d_out = dq.data,
                         .d_out_stride = dq.stride,
-                        .positions = batch.positions.data(),
+                        .positions = positions.data(),
                         .cos_sin = cos_sin,
                         .dx_bf16 = normed ? nullptr : scratch.d_qkv.data,
                         .dx_f32 = normed ? dq.data : nullptr,

@@ -52,10 +52,10 @@ struct SelfAttentionBackwardScratch {
   Rows<bf16> raw_qkv;  // [T, (H + 2 G) D], before norms and RoPE; used with q/k norm only
 };
 
-// dx[T, C] from d_out[T, C], of whole sequences. x and saved (with row_sums): what forward() was given and left there.
-// Adds the weights' gradients to grad.
+// dx[T, C] from d_out[T, C], of whole sequences. positions: [T]. x and saved (with row_sums): what forward() was given
+// and left there. Adds the weights' gradients to grad.
 void backward(Queue& queue, const SelfAttention& layer, const SelfAttentionTransposed& transposed,
-              const Batch& batch, std::span<const SequenceRows> sequences, const float* cos_sin,
+              std::span<const int32_t> positions, std::span<const SequenceRows> sequences, const float* cos_sin,
               Rows<const bf16> x, const SelfAttentionScratch& saved, Rows<const bf16> d_out,
               const SelfAttentionBackwardScratch& scratch, Rows<float> dx, const SelfAttentionGrad& grad,
               bool& overflow);

@@ -7,8 +7,6 @@
 #include <cmath>
 #include <vector>
 
-#include "tensor/buffer.h"
-
 namespace invar {
 namespace {
 

@@ -9,17 +9,12 @@
 namespace invar {
 namespace {
 
-// No bit depends on it; small pages waste little on short sequences.
-constexpr int64_t kPageSize = 16;
-
 BackwardScratch::Shape backward_shape(const DecoderModel& model, int64_t rows_max) {
   const SelfAttention& attention = model.blocks.front().attention;
   return {.activations = model.activation_shape(rows_max),
           .qk_dim = (attention.heads + attention.kv_heads) * attention.head_dim,
           .qk_norm = attention.q_norm.has_value()};
 }
-
-int64_t pages_for(int64_t rows) { return (rows + kPageSize - 1) / kPageSize; }
 
 // Matrices in one memory begin at cache lines.
 int64_t padded(int64_t elements) { return (elements + 31) / 32 * 32; }
@@ -31,6 +26,15 @@ void grow(Buffer<T>& buffer, int64_t size, int64_t most = 0) {
   if (buffer.size() >= size) return;
   buffer = Buffer<T>();
   buffer = Buffer<T>(std::max(size, std::min(size + size / 8, most)));
+}
+
+// out[r] = in[rows[r]], each of `width` elements.
+template <class T>
+void copy_rows(ThreadPool& pool, std::span<const int32_t> rows, int64_t width, Rows<const T> in, Rows<T> out) {
+  pool.parallel_for(std::ssize(rows), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r)
+      std::copy_n(in.row(rows[static_cast<std::size_t>(r)]), width, out.row(r));
+  });
 }
 
 PackedWeight transposed_shape(const PackedWeight& weight) { return packed_zeros(weight.k, weight.n); }
@@ -95,29 +99,9 @@ Status MicroBatch::check(std::span<const TrainSequence> sequences) const {
   return Ok{};
 }
 
-// The last token of a sequence is scored, and computes nothing itself.
-void MicroBatch::pack(std::span<const TrainSequence> sequences) {
-  tokens_.clear();
-  positions_.clear();
-  pages_.clear();
-  chunks_.clear();
-  sequences_.clear();
-  int32_t page = 0;
-  for (const TrainSequence& sequence : sequences) {
-    const int64_t rows = std::ssize(sequence.tokens) - 1;
-    sequences_.push_back({.row_begin = std::ssize(tokens_), .rows = rows});
-    tokens_.insert(tokens_.end(), sequence.tokens.begin(), sequence.tokens.end() - 1);
-    for (int64_t p = 0; p < rows; ++p) positions_.push_back(static_cast<int32_t>(p));
-    for (int64_t i = pages_for(rows); i > 0; --i) pages_.push_back(page++);
-  }
-  const int32_t* pages = pages_.data();
-  for (const SequenceRows& sequence : sequences_) {
-    chunks_.push_back(
-        {.row_begin = sequence.row_begin, .rows = sequence.rows, .position_begin = 0, .pages = pages});
-    pages += pages_for(sequence.rows);
-  }
-  const KvLayout layout = model_.kv_layout(kPageSize);
-  const int64_t elements = std::ssize(pages_) * layout.page_elements();
+void MicroBatch::prepare_cache() {
+  const KvLayout layout = model_.kv_layout(PackedSequences::kPageSize);
+  const int64_t elements = packed_.pages() * layout.page_elements();
   grow(k_pages_, elements);
   grow(v_pages_, elements);
   kv_ = {.k_pages = k_pages_.data(), .v_pages = v_pages_.data(), .layout = layout};
@@ -127,7 +111,7 @@ void MicroBatch::pack(std::span<const TrainSequence> sequences) {
 // Blocks come first: a byte of theirs saves twice the work that a byte of logits does.
 int64_t MicroBatch::plan_kept() {
   const auto layers = std::ssize(model_.blocks);
-  const int64_t rows = std::ssize(tokens_), heads = model_.config.heads;
+  const int64_t rows = packed_.batch().rows(), heads = model_.config.heads;
   const Activations::Shape shape = model_.activation_shape(rows);
   const int64_t stream = padded(rows * shape.dim), qkv = padded(rows * shape.qkv_dim),
                 out = padded(rows * shape.heads_dim), gate_up = padded(rows * 2 * shape.ffn_dim);
@@ -158,6 +142,7 @@ int64_t MicroBatch::plan_kept() {
 
 void MicroBatch::plan_head(std::span<const TrainSequence> sequences, int64_t rows_max) {
   scored_rows_.clear();
+  computed_rows_.clear();
   scored_tokens_.clear();
   temperatures_.clear();
   scored_begin_ = {0};
@@ -173,7 +158,9 @@ void MicroBatch::plan_head(std::span<const TrainSequence> sequences, int64_t row
       chunk.leaves.push_back({.row_begin = chunk.rows, .rows = rows});
       chunk.rows += rows;
       for (int64_t i = begin; i < begin + rows; ++i) {
-        scored_rows_.push_back(static_cast<int32_t>(sequences_[s].row_begin + i - 1));
+        const auto row = packed_.sequences()[s].row_begin + i - 1;
+        scored_rows_.push_back(static_cast<int32_t>(row));
+        computed_rows_.push_back(packed_.rows()[static_cast<std::size_t>(row)]);
         scored_tokens_.push_back(sequence.tokens[static_cast<std::size_t>(i)]);
         temperatures_.push_back(sequence.temperature == 0 ? 1.0f : sequence.temperature);
       }
@@ -198,15 +185,18 @@ int64_t MicroBatch::logits_to_recompute() const { return head_chunks_.empty() ? 
 
 void MicroBatch::head_logits(const HeadChunk& chunk) {
   logits(queue_, model_, activations_,
-         std::span(scored_rows_)
+         std::span(computed_rows_)
              .subspan(static_cast<std::size_t>(chunk.begin), static_cast<std::size_t>(chunk.rows)),
          gathered_.data(), logits_.data());
 }
 
 void MicroBatch::forward(std::span<const TrainSequence> sequences) {
-  pack(sequences);
+  std::vector<std::span<const int32_t>> tokens;
+  for (const TrainSequence& sequence : sequences) tokens.push_back(sequence.tokens);
+  packed_.pack(tokens);
+  prepare_cache();
   plan_head(sequences, plan_kept());
-  invar::forward(queue_, model_, batch(), kv_views_, activations_, kept_);
+  invar::forward(queue_, model_, packed_.batch(), kv_views_, activations_, kept_);
   for (const HeadChunk& chunk : head_chunks_) {
     head_logits(chunk);
     const int64_t vocab = model_.config.vocab_size;
@@ -228,7 +218,7 @@ void MicroBatch::head_backward(const TransposedWeights& transposed, std::span<co
   const int64_t vocab = model_.config.vocab_size;
   const int64_t dim = model_.config.hidden_size;
   bool& overflow = gradients.overflow(model_.blocks.size());
-  std::fill_n(scratch_.d_normed.data, std::ssize(tokens_) * dim, 0.0f);
+  std::fill_n(scratch_.d_normed.data, std::ssize(packed_.tokens()) * dim, 0.0f);
   for (std::size_t c = head_chunks_.size(); c-- > 0;) {
     const HeadChunk& chunk = head_chunks_[c];
     if (c + 1 < head_chunks_.size()) head_logits(chunk);
@@ -257,6 +247,41 @@ void MicroBatch::head_backward(const TransposedWeights& transposed, std::span<co
   }
 }
 
+Rows<const bf16> MicroBatch::whole_residual() {
+  const int64_t dim = model_.config.hidden_size;
+  const Rows<const bf16> computed = {activations_.residual(), dim};
+  if (!packed_.shares()) return computed;
+  const auto rows = packed_.rows();
+  grow(whole_memory_, std::ssize(rows) * dim, rows_max_ * dim);
+  const Rows<bf16> out = {whole_memory_.data(), dim};
+  copy_rows(queue_.pool(), rows, dim, computed, out);
+  return out;
+}
+
+BlockActivations MicroBatch::whole(const BlockActivations& computed) {
+  const std::span<const int32_t> rows = packed_.rows();
+  const auto count = std::ssize(rows);
+  const Activations::Shape shape = model_.activation_shape(count);
+  const int64_t dim = shape.dim, heads = model_.config.heads;
+  const int64_t columns = 2 * dim + shape.qkv_dim + shape.heads_dim + 2 * shape.ffn_dim;
+  grow(whole_memory_, count * columns, rows_max_ * columns);
+  grow(whole_row_sums_, count * heads, rows_max_ * heads);
+  bf16* next = whole_memory_.data();
+  const auto copied = [&](Rows<const bf16> from, int64_t width) {
+    const Rows<bf16> out = {std::exchange(next, next + count * width), width};
+    copy_rows(queue_.pool(), rows, width, from, out);
+    return out;
+  };
+  copy_rows(queue_.pool(), rows, heads, Rows<const AttentionRowSum>{computed.attention.row_sums, heads},
+            Rows<AttentionRowSum>{whole_row_sums_.data(), heads});
+  return {.input = copied({computed.input, dim}, dim).data,
+          .residual = copied({computed.residual, dim}, dim).data,
+          .attention = {.qkv = copied(computed.attention.qkv, shape.qkv_dim),
+                        .heads = copied(computed.attention.heads, shape.heads_dim),
+                        .row_sums = whole_row_sums_.data()},
+          .gate_up = copied(computed.gate_up, 2 * shape.ffn_dim)};
+}
+
 void MicroBatch::backward(const TransposedWeights& transposed, std::span<const float> d_log_prob,
                           std::span<const float> d_entropy, Gradients& gradients) {
   INVAR_CHECK(d_log_prob.size() == log_probs_.size(), "{} gradients of {} log-probs", d_log_prob.size(),
@@ -264,18 +289,24 @@ void MicroBatch::backward(const TransposedWeights& transposed, std::span<const f
   INVAR_CHECK(d_entropy.empty() || d_entropy.size() == log_probs_.size(), "{} gradients of {} entropies",
               d_entropy.size(), log_probs_.size());
   head_backward(transposed, d_log_prob, d_entropy, gradients);
-  const int64_t rows = std::ssize(tokens_);
+  const int64_t rows = std::ssize(packed_.tokens());
   const int64_t dim = model_.config.hidden_size;
   bool& overflow = gradients.overflow(model_.blocks.size());
   const Rows<float> d_residual = {d_residual_.data(), dim};
   std::fill_n(d_residual.data, rows * dim, 0.0f);
-  backward_residual(queue_, model_.final_norm, rows, Rows<const bf16>{activations_.residual(), dim},
-                    scratch_.d_normed, d_residual, gradients.final_norm(), overflow);
+  backward_residual(queue_, model_.final_norm, rows, whole_residual(), scratch_.d_normed, d_residual,
+                    gradients.final_norm(), overflow);
+  const float* cos_sin = model_.cos_sin.data();
   for (std::size_t i = model_.blocks.size(); i-- > 0;) {
-    invar::backward(queue_, model_.blocks[i], transposed.block(i), batch(), sequences_, model_.cos_sin.data(), kv_,
-                    kept_[i], activations_, scratch_, d_residual, gradients.block(i), gradients.overflow(i));
+    const DecoderBlock& block = model_.blocks[i];
+    BlockActivations saved = kept_[i];
+    if (saved.residual == nullptr)
+      saved = recompute(queue_, block, packed_.batch(), cos_sin, kv_, saved.input, activations_);
+    invar::backward(queue_, block, transposed.block(i), packed_.positions(), packed_.sequences(), cos_sin,
+                    packed_.shares() ? whole(saved) : saved, activations_, scratch_, d_residual, gradients.block(i),
+                    gradients.overflow(i));
   }
-  invar::backward(queue_, model_.embedding, tokens_, d_residual, gradients.embedding(), overflow);
+  invar::backward(queue_, model_.embedding, packed_.tokens(), d_residual, gradients.embedding(), overflow);
 }
 
 }  // namespace invar

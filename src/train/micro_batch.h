@@ -11,6 +11,7 @@
 #include "kernels/log_probs.h"
 #include "model/decoder.h"
 #include "train/gradients.h"
+#include "train/packed_sequences.h"
 
 namespace invar {
 
@@ -38,7 +39,8 @@ class TransposedWeights {
 class MicroBatch {
  public:
   static constexpr int64_t kKeptBytes = int64_t{1} << 30;
-  // rows_max: most rows of a micro-batch, a row less than tokens for each sequence. kept_bytes: most memory for
+  // rows_max: most rows of a micro-batch, a row less than tokens for each sequence; rows that neighbours share count
+  // for each of them, though the forward computes them once (train/packed_sequences.h). kept_bytes: most memory for
   // activations and logits that backward() finds as forward() left them; the rest it computes again, to the same bits.
   // The model must outlive this.
   MicroBatch(const DecoderModel& model, Queue& queue, int64_t rows_max, int64_t kept_bytes = kKeptBytes);
@@ -76,14 +78,16 @@ class MicroBatch {
     std::vector<SequenceRows> leaves;  // among the chunk's rows
   };
 
-  void pack(std::span<const TrainSequence> sequences);
+  void prepare_cache();
   // Returns most rows of a head chunk.
   int64_t plan_kept();
   void plan_head(std::span<const TrainSequence> sequences, int64_t rows_max);
   void head_logits(const HeadChunk& chunk);
   void head_backward(const TransposedWeights& transposed, std::span<const float> d_log_prob,
                      std::span<const float> d_entropy, Gradients& gradients);
-  Batch batch() const { return {.tokens = tokens_, .positions = positions_, .chunks = chunks_}; }
+  // What backward passes read: rows of the forward, in the order of whole sequences.
+  BlockActivations whole(const BlockActivations& computed);
+  Rows<const bf16> whole_residual();
 
   const DecoderModel& model_;
   Queue& queue_;
@@ -97,16 +101,17 @@ class MicroBatch {
   KvView kv_;
   std::vector<KvView> kv_views_;      // [layers], all the same
   Buffer<AttentionRowSum> row_sums_;  // [kept layers, rows, H], at least [rows_max, H]
+  Buffer<bf16> whole_memory_;         // of whole(): a block's
+  Buffer<AttentionRowSum> whole_row_sums_;
   Buffer<float> d_residual_;          // [rows_max, C]
   Buffer<float> logits_;              // of a chunk: [rows, V]
   Buffer<bf16> gathered_;             // [rows, C]
   Buffer<float> d_gathered_;          // [rows, C]
 
-  std::vector<int32_t> tokens_, positions_, pages_;
-  std::vector<SequenceChunk> chunks_;
-  std::vector<SequenceRows> sequences_;
+  PackedSequences packed_;
   std::vector<HeadChunk> head_chunks_;
   std::vector<int32_t> scored_rows_, scored_tokens_;  // the row before each scored token, and the token
+  std::vector<int32_t> computed_rows_;                // the forward's row of each
   std::vector<float> temperatures_;
   std::vector<int64_t> scored_begin_;
   std::vector<float> log_probs_, entropies_;

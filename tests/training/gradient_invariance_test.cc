@@ -14,13 +14,18 @@
 namespace invar {
 namespace {
 
+// All begin as one sequence does, for some length of their own: neighbours of any order share prefixes.
 std::vector<TrainCase> random_cases(SplitMix64& random, int64_t vocab) {
+  const auto token = [&] { return static_cast<int32_t>(random.next() % static_cast<uint64_t>(vocab)); };
+  std::vector<int32_t> common(600);
+  for (int32_t& t : common) t = token();
   std::vector<TrainCase> cases;
   // A leaf of 512 tokens, a head leaf of 256 and a split of attention are crossed.
   for (int64_t length : {2, 5, 17, 40, 129, 300, 600}) {
     TrainCase c{.tokens = {}, .scored_begin = 1, .temperature = 1, .d_log_prob = {}, .d_entropy = {}};
+    const auto shared = static_cast<int64_t>(random.next() % static_cast<uint64_t>(length + 1));
     for (int64_t i = 0; i < length; ++i)
-      c.tokens.push_back(static_cast<int32_t>(random.next() % static_cast<uint64_t>(vocab)));
+      c.tokens.push_back(i < shared ? common[static_cast<std::size_t>(i)] : token());
     c.scored_begin = 1 + static_cast<int64_t>(random.next() % static_cast<uint64_t>(length - 1));
     if (length == 600) c.scored_begin = 3;
     if (length == 40) c.temperature = 0.7f;

@@ -49,8 +49,8 @@ struct GridKernels {
   bool (*check)(const int64_t* sums, int64_t count);
   // buffer[i] += sums[i], both of grid_merge. Any count, any alignment. Returns overflow.
   bool (*merge)(const int64_t* sums, int64_t count, int64_t* buffer);
-  // out[j, i] = values[i, j] for 8 columns j and `rows` rows i, rows `stride` apart, those of out out_stride apart. Moves
-  // rows up to a multiple of 4; 32-byte aligned.
+  // out[j, i] = values[i, j] for 8 columns j and `rows` rows i, rows `stride` apart, those of out out_stride apart.
+  // Moves rows up to a multiple of 4; 32-byte aligned.
   void (*transpose)(const int64_t* values, int64_t stride, int64_t rows, int64_t* out, int64_t out_stride);
   // sums[c] += values[r, c] on the grid for columns c < columns (at most 16) of `rows` rows (at most kGridTile), rows
   // `stride` apart; sums: [16], not looked at: at most kGridTile rows between two of check. Returns overflow.
