@@ -116,7 +116,7 @@ TEST_F(LedgerTest, HashesAreThoseOfTheDocumentedBytes) {
   EXPECT_EQ(hash_rewards({&rollout, 1}), "7ca153b2f3c7eb7eb0f222eee502eefe660a3d587ea1ac1170a758e96fca2847");
   const std::string zeros(64, '0');
   EXPECT_EQ(chain_hash(zeros, 1, {zeros, zeros, zeros, zeros, zeros}),
-            "edd494ef7c0cf8a42de8fbec080e49723b6dabb18a214b3b9ab4af5f581a1872");
+            "d57af1e432ff5a576531cd93f0c631289479ecdd3c10cc43bb43ac950c51f718");
 }
 
 TEST_F(LedgerTest, EveryHashedFieldChangesAHash) {
