@@ -20,7 +20,7 @@ BackwardScratch::Shape backward_shape(const DecoderModel& model, int64_t rows_ma
 int64_t padded(int64_t elements) { return (elements + 31) / 32 * 32; }
 
 // The old memory goes first: both together would be the peak. An eighth more than the size, up to `most`: those of
-// micro-batches differ a little, and new memory costs as much time as a block's forward.
+// micro-batches differ a little, and all pages of new memory have to be made first.
 template <class T>
 void grow(Buffer<T>& buffer, int64_t size, int64_t most = 0) {
   if (buffer.size() >= size) return;
