@@ -144,6 +144,11 @@ void Engine::Impl::take(const Sampler::Drawn& drawn) {
   }
   try {
     if (stops && sequence.text) piece += sequence.text->finish();
+  } catch (const std::bad_alloc&) {  // some of the text that was held back is lost
+    sequence.finish(FinishReason::kError);
+    return fail_for_memory(result);
+  }
+  try {
     if (state.request.on_token && !state.aborted) {
       const TokenEvent event{.request = state.id,
                              .sample = sequence.sample,
