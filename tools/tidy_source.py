@@ -144,7 +144,7 @@ def _list_files(root):
             capture_output=True, check=False)
         if listed.returncode == 0:
             return {name for name in listed.stdout.decode().split("\0") if name}
-    skip = {".git", ".venv", "build", "models"}
+    skip = {".git", ".venv", "build", "models", "runs"}
     return {str(file.relative_to(root)) for top in root.iterdir() if top.name not in skip
             for file in (top.rglob("*") if top.is_dir() else [top])}
 
