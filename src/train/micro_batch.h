@@ -101,7 +101,7 @@ class MicroBatch {
   KvView kv_;
   std::vector<KvView> kv_views_;      // [layers], all the same
   Buffer<AttentionRowSum> row_sums_;  // [kept layers, rows, H], at least [rows_max, H]
-  Buffer<bf16> whole_memory_;         // of whole(): a block's
+  Buffer<bf16> whole_memory_;         // of whole(), or of whole_residual()
   Buffer<AttentionRowSum> whole_row_sums_;
   Buffer<float> d_residual_;          // [rows_max, C]
   Buffer<float> logits_;              // of a chunk: [rows, V]
